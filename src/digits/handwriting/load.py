@@ -1,0 +1,82 @@
+"""Open a stranger's picture file and give its brightness."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from digits.errors import UserError
+
+MOST_PIXELS = 64_000_000
+"""Larger than a phone's 50-megapixel photograph; decoded, that is 256 MB at the worst."""
+
+LARGEST_SIDE = 2048
+"""Pixels; larger pictures are reduced to it while they are read, since the network sees 28."""
+
+LEAST_SIDE = 4
+"""Pixels; a digit's seven-segment form needs 3x5."""
+
+UNIFORM = 16
+"""Grey levels of 255; opaque pixels that differ by less carry no shape, so the transparency does."""
+
+
+def load(path: Path) -> NDArray[np.float32]:
+    """Read a picture, by its content and not by its name.
+
+    Returns:
+        Its brightness, float32 [height, width], 0 to 255, upright, with transparent parts filled.
+
+    Raises:
+        UserError: if it cannot be read or is too small or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; the size is checked here
+            with Image.open(path) as file:
+                picture: Image.Image = file
+                width, height = picture.size
+                if width * height > MOST_PIXELS:
+                    raise UserError(f"{path}: has {width}x{height} pixels; at most {MOST_PIXELS} are read")
+                if max(width, height) < LEAST_SIDE:
+                    raise UserError(
+                        f"{path}: has {width}x{height} pixels; a digit needs at least {LEAST_SIDE} on a side"
+                    )
+                picture.draft(None, (LARGEST_SIDE, LARGEST_SIDE))  # a JPEG is decoded at half, a quarter or an eighth
+                if picture.mode in ("1", "P"):  # which Pillow would reduce by leaving pixels out
+                    picture = picture.convert("RGBA")
+                picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BOX)
+                return brightness(ImageOps.exif_transpose(picture))
+    except UnidentifiedImageError as error:
+        empty = path.stat().st_size == 0
+        found = "is empty" if empty else "is not a picture that can be read"
+        raise UserError(f"{path}: {found}; give a PNG, JPEG, BMP, TIFF, GIF or WebP file") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path}: has too many pixels; at most {MOST_PIXELS} are read") from error
+    except (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        # what Pillow's decoders raise on damaged files
+        raise UserError(f"{path}: is damaged ({type(error).__name__}: {error})") from error
+
+
+def brightness(picture: Image.Image) -> NDArray[np.float32]:
+    """Turn a picture of any mode to brightness, float32 [height, width], 0 to 255.
+
+    Transparent parts become background: where the opaque pixels are all alike the transparency is the drawing, as in a
+    black drawing on a transparent ground, and otherwise the opaque part is the whole picture and its median fills the rest.
+    """
+    if picture.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+        values = np.asarray(picture, dtype=np.float32)
+        low, high = float(values.min()), float(values.max())
+        return (values - low) * (255 / (high - low) if high > low else 0)
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        return np.asarray(picture.convert("L"), dtype=np.float32)
+    grey, alpha = (np.asarray(band, dtype=np.float32) for band in picture.convert("RGBA").convert("LA").split())
+    opaque = grey[alpha > 127]
+    if opaque.size == 0:
+        return np.zeros_like(grey)
+    if np.ptp(opaque) < UNIFORM:
+        return alpha
+    return np.asarray(np.median(opaque) + (grey - np.median(opaque)) * alpha / 255, dtype=np.float32)

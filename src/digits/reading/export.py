@@ -1,0 +1,56 @@
+"""The training side of the door: write a trained network as model.onnx."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from digits.models.classifier import DigitClassifier
+from digits.runs import whole
+
+
+class _Probabilities(nn.Module):
+    """A classifier with softmax behind it."""
+
+    def __init__(self, classifier: DigitClassifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Give probabilities [N, 10] of images float32 [N, 1, 28, 28] in [0, 1]."""
+        logits: Tensor = self.classifier(image)
+        return logits.softmax(dim=1)
+
+
+def export(classifier: DigitClassifier, path: Path, metadata: dict[str, str]) -> None:
+    """Write model.onnx, whole: `image`, float32 [N, 1, 28, 28] in [0, 1], to `probabilities`, float32 [N, 10].
+
+    Args:
+        classifier: the trained network; it normalises the image itself.
+        path: the file to write.
+        metadata: what the file says of itself.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
+    network = _Probabilities(classifier).cpu().eval()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it counts its own fallbacks at length
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", (FutureWarning, DeprecationWarning))  # torch's exporter about its own insides
+        program = torch.onnx.export(
+            network,
+            (torch.zeros(2, 1, 28, 28),),
+            input_names=["image"],
+            output_names=["probabilities"],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    onnx.helper.set_model_props(model, metadata)
+    with whole(path) as temporary:
+        onnx.save(model, temporary)

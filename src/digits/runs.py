@@ -1,0 +1,94 @@
+"""A run's folder: outputs/<model>/<date>_<time>/. A run is finished when its model.onnx is there, written last."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from digits.config import ROOT
+from digits.errors import UserError
+
+MODEL_FILE = "model.onnx"
+CONFIG_FILE = "config.yaml"
+LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
+BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
+
+
+def create(outputs_dir: str, model: str, run_name: str | None) -> Path:
+    """Make a new run's folder; a run that starts in the same second gets its own, with _2 behind the time.
+
+    Raises:
+        UserError: if the folder is there already, or nothing can be written there.
+    """
+    parent = ROOT / outputs_dir / model
+    name = run_name or datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 1000):
+            folder = parent / (name if attempt == 1 else f"{name}_{attempt}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                if run_name:
+                    raise UserError(f"run_name={run_name}: {folder} is there already; choose another name") from None
+            else:
+                (folder / "checkpoints").mkdir()
+                return folder
+    except OSError as error:
+        raise UserError(f"outputs_dir={outputs_dir}: cannot make {parent / name} ({error.strerror})") from error
+    raise UserError(f"outputs_dir={outputs_dir}: {parent} has 1000 runs of this second; give run_name=...")
+
+
+def newest_finished(outputs_dir: str) -> Path:
+    """Give the folder of the run that finished last.
+
+    Raises:
+        UserError: if there is none.
+    """
+    finished = list((ROOT / outputs_dir).glob(f"*/*/{MODEL_FILE}"))
+    if not finished:
+        raise UserError(f"run: no finished run in {ROOT / outputs_dir}; train one first: python src/train.py")
+    return max(finished, key=lambda file: file.stat().st_mtime_ns).parent
+
+
+def newest_unfinished(outputs_dir: str, model: str) -> Path | None:
+    """Give the folder of this model's newest run that has a checkpoint but did not finish, None if there is none."""
+    started = (ROOT / outputs_dir / model).glob(f"*/{LAST_CHECKPOINT}")
+    folders = [file.parents[1] for file in started if not (file.parents[1] / MODEL_FILE).exists()]
+    return max(folders, key=lambda folder: (folder / LAST_CHECKPOINT).stat().st_mtime_ns, default=None)
+
+
+@contextmanager
+def user_errors(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a UserError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside the path; what was written there becomes the path at the end, or goes on an error.
+
+    Raises:
+        UserError: if nothing can be written there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with user_errors(path):
+            yield temporary
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

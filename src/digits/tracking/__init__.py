@@ -1,0 +1,1 @@
+"""What TensorBoard, the console and the metrics files show of a run."""

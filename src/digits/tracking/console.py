@@ -1,0 +1,80 @@
+"""What a run says while it goes: its lines on the console and in train.log, and a progress bar in a terminal."""
+
+import logging
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as L
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from digits.data.datamodule import Chunk, MNISTDataModule
+
+log = logging.getLogger("digits")
+
+console = Console(stderr=True)
+"""Both the progress bar's and the log's, so that a line goes above the bar and not through it."""
+
+
+def start_log(file: Path | None) -> None:
+    """Send what a run says to the console and to a file.
+
+    Args:
+        file: train.log in the run's folder, which is added to; None for the console alone.
+    """
+    on_screen: logging.Handler = logging.StreamHandler()
+    if console.is_terminal:
+        on_screen = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
+    on_screen.setFormatter(logging.Formatter("%(message)s"))
+    stop_log()
+    log.addHandler(on_screen)
+    if file is not None:
+        in_file = logging.FileHandler(file, encoding="utf-8")
+        in_file.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
+        log.addHandler(in_file)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def stop_log() -> None:
+    """Close the log, so that the next run in this process starts its own."""
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+
+
+class ProgressBar(L.Callback):
+    """A bar over all optimizer steps of the run; Lightning's own would count chunks."""
+
+    def __init__(self) -> None:
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps, loss {task.fields[loss]:.4f}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show the bar where the run stands, which is not at 0 where it goes on."""
+        steps = cast(MNISTDataModule, trainer.datamodule).steps_per_epoch * cast(int, trainer.max_epochs)
+        self.task = self.bar.add_task("", total=steps, completed=trainer.global_step, epoch=0, loss=float("nan"))
+        self.bar.start()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Chunk, batch_idx: int
+    ) -> None:
+        """Move the bar by a chunk."""
+        epoch, loss = trainer.current_epoch + 1, float(outputs["train/loss"])
+        self.bar.update(self.task, completed=trainer.global_step, epoch=epoch, loss=loss)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take the bar away; the lines stay."""
+        self.bar.stop()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Take the bar away, so that the terminal is as it was."""
+        self.bar.stop()

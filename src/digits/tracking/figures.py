@@ -1,0 +1,96 @@
+"""Pictures of a network and its mistakes, drawn by matplotlib; light on paper, as RGB arrays [height, width, 3]."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+
+
+def confusion_matrix(counts: NDArray[np.int64], title: str) -> Picture:
+    """Draw a confusion matrix with counts and the percentages of each row.
+
+    Args:
+        counts: int64 [10, 10], rows true, columns predicted.
+        title: what stands above it.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = _page(7.5, 7)
+    axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1.2)  # the root, so that one mistake in a hundred shows
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        text = f"{counts[row, column]}\n{shares[row, column]:.1%}"
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
+    axes.set(xticks=range(10), yticks=range(10), xlabel="predicted", ylabel="true", title=title)
+    axes.tick_params(length=0)
+    return _drawn(figure)
+
+
+def misread(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    rows: int = 5,
+    columns: int = 8,
+) -> Picture:
+    """Draw the images that were read wrongly with the most confidence, each with truth, answer and confidence.
+
+    Args:
+        images: uint8 [N, 28, 28], all images that were read.
+        labels: int64 [N].
+        probabilities: float32 [N, 10].
+        rows: of the picture.
+        columns: of the picture.
+    """
+    answers = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(answers != labels)
+    worst = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")][: rows * columns]
+    cell_height, cell_width = 40, 32  # pixels of the mosaic: 28 and a margin, with room for a line of text above
+    mosaic = np.zeros((rows * cell_height, columns * cell_width), dtype=np.uint8)
+    figure, axes = _page(columns * 1.15, rows * 1.4 + 0.4)
+    for place, index in enumerate(worst):
+        top, left = place // columns * cell_height + 10, place % columns * cell_width + 2
+        mosaic[top : top + 28, left : left + 28] = images[index]
+        text = f"{labels[index]} read as {answers[index]}\n{probabilities[index, answers[index]]:.1%}"
+        axes.text(left + 13.5, top - 1.5, text, ha="center", va="bottom", fontsize=8, linespacing=1)
+    axes.imshow(mosaic, cmap="Greys", vmin=0, vmax=255, interpolation="nearest")
+    axes.set(title=f"{len(wrong)} of {len(labels)} misread; the most confident ones")
+    axes.axis("off")
+    return _drawn(figure)
+
+
+def first_layer(weights: NDArray[np.float32]) -> Picture:
+    """Draw what each unit of the first layer looks for: red where ink excites it, blue where ink calms it.
+
+    Args:
+        weights: float32 [units, height, width].
+    """
+    units, height, width = weights.shape
+    columns = min(units, max(6, round((2 * units) ** 0.5)))  # about twice as wide as high
+    rows = -(-units // columns)
+    mosaic = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1), np.nan, dtype=np.float32)
+    for unit, image in enumerate(weights):
+        top, left = unit // columns * (height + 1) + 1, unit % columns * (width + 1) + 1
+        mosaic[top : top + height, left : left + width] = image / np.abs(image).max()
+    figure, axes = _page(10, 10 * mosaic.shape[0] / mosaic.shape[1] + 0.5)
+    axes.imshow(mosaic, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    axes.set(title=f"first layer: {units} units of {height}x{width}, each scaled by its largest weight")
+    axes.axis("off")
+    return _drawn(figure)
+
+
+def _page(width: float, height: float) -> tuple[Figure, Axes]:
+    """Give an empty figure, inches at 100 dots each, without pyplot, which would keep every figure it made."""
+    figure = Figure(figsize=(width, height), dpi=100)
+    FigureCanvasAgg(figure)
+    left, bottom, top = 0.55 / width, 0.5 / height, 0.4 / height  # set, because finding them would draw it twice
+    return figure, figure.add_axes((left, bottom, 1 - 1.5 * left, 1 - bottom - top))
+
+
+def _drawn(figure: Figure) -> Picture:
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

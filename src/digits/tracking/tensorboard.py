@@ -1,0 +1,95 @@
+"""What a run's TensorBoard page shows."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from digits.tracking import figures
+
+
+class TensorBoard:
+    """The event file of a run, written to its folder.
+
+    Args:
+        folder: where the event file goes.
+        purge_step: the first step of a run that goes on; what an earlier process wrote from there on is not shown.
+    """
+
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+        self.writer = SummaryWriter(str(folder), purge_step=purge_step)
+
+    def scalars(self, values: dict[str, float], step: int) -> None:
+        """Add a point to the curve of each tag."""
+        for tag, value in values.items():
+            self.writer.add_scalar(tag, value, step)
+
+    def confusion_matrix(self, stage: str, counts: NDArray[np.int64], step: int) -> None:
+        """Add the confusion matrix, rows true and columns predicted, of `val` or `test`."""
+        right, images = np.trace(counts), counts.sum()
+        title = f"{stage}: {right:,} of {images:,} right ({right / images:.2%})"
+        self._picture(f"{stage}/confusion_matrix", figures.confusion_matrix(counts, title), step)
+
+    def test(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], probabilities: NDArray[np.float32], step: int
+    ) -> None:
+        """Add what the test says of each image: the misread ones, and a precision-recall curve for each digit.
+
+        Args:
+            images: uint8 [N, 28, 28].
+            labels: int64 [N].
+            probabilities: float32 [N, 10].
+            step: optimizer steps that the tested weights have behind them.
+        """
+        self._picture("test/misread", figures.misread(images, labels, probabilities), step)
+        for digit in range(probabilities.shape[1]):
+            self.writer.add_pr_curve(f"test/pr_curve/{digit}", labels == digit, probabilities[:, digit], step)
+
+    def digits_table(self, counts: NDArray[np.int64], step: int) -> None:
+        """Add the table of TP, FP, FN, TN, precision, recall and F1 of each digit, from the test's confusion matrix."""
+        lines = ["| digit | TP | FP | FN | TN | precision | recall | F1 |", "|---|---|---|---|---|---|---|---|"]
+        for digit in range(len(counts)):
+            hit = counts[digit, digit]
+            false_alarm, missed = counts[:, digit].sum() - hit, counts[digit].sum() - hit
+            rest = counts.sum() - hit - false_alarm - missed
+            precision, recall = hit / max(hit + false_alarm, 1), hit / max(hit + missed, 1)
+            f1 = 2 * hit / max(2 * hit + false_alarm + missed, 1)
+            lines.append(
+                f"| {digit} | {hit} | {false_alarm} | {missed} | {rest} | {precision:.4f} | {recall:.4f} | {f1:.4f} |"
+            )
+        self.writer.add_text("test/digits", "\n".join(lines), step)
+
+    def first_layer(self, network: nn.Module, step: int) -> None:
+        """Add the weights of the first layer, as pictures of what each unit looks for."""
+        first = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
+        weights = first.weight.detach().cpu().numpy()
+        side = weights.shape[-1] if weights.ndim == 4 else round(weights.shape[-1] ** 0.5)
+        self._picture("model/first_layer", figures.first_layer(weights.reshape(len(weights), -1, side)), step)
+
+    def config(self, text: str) -> None:
+        """Add the composed config, YAML."""
+        self.writer.add_text("config", "\n".join(f"    {line}" for line in text.splitlines()))  # four spaces: as it is
+
+    def hyperparameters(self, settings: dict[str, Any], metrics: dict[str, float]) -> None:
+        """Add the run to the HParams page, with its final figures as the metrics.
+
+        Args:
+            settings: by dotted key.
+            metrics: by tags that have a scalar of their own.
+        """
+        plain = {
+            key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in settings.items()
+        }
+        for summary in hparams(plain, metrics):
+            self.writer.file_writer.add_summary(summary)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self.writer.close()
+
+    def _picture(self, tag: str, picture: figures.Picture, step: int) -> None:
+        self.writer.add_image(tag, picture, step, dataformats="HWC")

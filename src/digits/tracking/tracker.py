@@ -1,0 +1,122 @@
+"""What is kept of a run: every epoch's figures, in TensorBoard, in metrics.csv and as a line on the console."""
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor
+
+from digits.data.datamodule import Chunk, MNISTDataModule
+from digits.models.classifier import DigitClassifier
+from digits.runs import write_text
+from digits.tracking.console import log
+from digits.tracking.tensorboard import TensorBoard
+
+METRICS_CSV = "metrics.csv"
+
+
+class Tracker(L.Callback):
+    """Follow training, validation and test, and write their figures to a run's folder.
+
+    Args:
+        folder: where metrics.csv is kept.
+        board: the run's TensorBoard.
+    """
+
+    def __init__(self, folder: Path, board: TensorBoard) -> None:
+        self.file = folder / METRICS_CSV
+        self.board = board
+        self.epochs: list[dict[str, float]] = []
+        """A row an epoch, the rows of metrics.csv."""
+        self.tested: dict[str, float] = {}
+        """`test/loss` and `test/accuracy`."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep the rows of the epochs that a run which goes on has behind it."""
+        if trainer.current_epoch > 0 and self.file.exists():
+            with self.file.open(encoding="utf-8", newline="") as file:
+                rows = [{tag: float(value) for tag, value in row.items()} for row in csv.DictReader(file)]
+            self.epochs = [row for row in rows if row["epoch"] < trainer.current_epoch]
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self.curve: list[tuple[int, float, dict[str, Tensor]]] = []
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Chunk, batch_idx: int
+    ) -> None:
+        """Keep the chunk's point of each curve, on the device, and stop the clock after the last chunk."""
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self.curve.append((trainer.global_step, rate, outputs))
+        if trainer.is_last_batch:
+            float(outputs["train/loss"])  # waits for a card to finish
+            self.seconds = time.perf_counter() - self.started
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the epoch: its curves and figures to TensorBoard, a row to metrics.csv, a line to the console."""
+        module, data = cast(DigitClassifier, pl_module), cast(MNISTDataModule, trainer.datamodule)
+        for step, rate, values in self.curve:
+            self.board.scalars({**_floats(values), "train/learning_rate": rate}, step)
+        rate, speed = self.curve[-1][1], len(data.train_set) / self.seconds
+        validated = {tag: value for tag, value in trainer.callback_metrics.items() if tag.startswith("val/")}
+        figures = _floats(module.train_metrics.compute() | validated)
+        figures |= {"train/learning_rate": rate, "train/images_per_second": speed}
+        self.epochs.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **figures})
+        self._write_rows()
+        self.board.scalars({tag: figures[tag] for tag in (*validated, "train/images_per_second")}, trainer.global_step)
+        if validated:
+            counts = module.confusion_matrix.compute().cpu().numpy()
+            self.board.confusion_matrix("val", counts, trainer.global_step)
+        log.info(_line(trainer.current_epoch + 1, cast(int, trainer.max_epochs), figures))
+
+    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin to collect."""
+        self.probabilities: list[Tensor] = []
+
+    def on_test_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Chunk,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect what the network says of each test image."""
+        self.probabilities.append(outputs["probabilities"])
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the test to TensorBoard."""
+        module, data = cast(DigitClassifier, pl_module), cast(MNISTDataModule, trainer.datamodule)
+        self.tested = _floats(module.test_metrics.compute())
+        counts, step = module.confusion_matrix.compute().cpu().numpy(), module.trained_steps
+        images, labels = data.test_set.images.numpy(), data.test_set.labels.numpy()
+        self.board.scalars(self.tested, step)
+        self.board.confusion_matrix("test", counts, step)
+        self.board.digits_table(counts, step)
+        self.board.test(images, labels, torch.cat(self.probabilities).cpu().numpy(), step)
+        self.board.first_layer(module, step)
+
+    def _write_rows(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.epochs[-1], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.epochs)
+        write_text(self.file, text.getvalue())
+
+
+def _floats(values: dict[str, Tensor]) -> dict[str, float]:
+    return {tag: float(value) for tag, value in values.items()}
+
+
+def _line(epoch: int, epochs: int, figures: dict[str, float]) -> str:
+    stages = [stage for stage in ("train", "val") if f"{stage}/loss" in figures]
+    parts = [
+        f"{stage} loss {figures[f'{stage}/loss']:.4f} accuracy {figures[f'{stage}/accuracy']:.2%}" for stage in stages
+    ]
+    return f"epoch {epoch:>{len(str(epochs))}}/{epochs}  {'  '.join(parts)}  {figures['train/images_per_second']:,.0f} images/s"
