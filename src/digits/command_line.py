@@ -68,7 +68,7 @@ def as_typed(argument: str) -> str:
         return argument
     if value.startswith("[") and value.endswith("]") and not set("'\"") & set(value):
         return f"{key}=[{','.join(_quoted(one.strip()) for one in value[1:-1].split(',') if one.strip())}]"
-    return key + equals + (value if value.startswith("[") else _quoted(value))
+    return key + equals + _quoted(value)
 
 
 def _quoted(text: str) -> str:
@@ -136,7 +136,7 @@ def _settings(schema: type, prefix: str = "") -> dict[str, Any]:
     for name, hint in get_type_hints(schema).items():
         found[prefix + name] = hint
         for one in NAMED.get(name, {name: hint}).values():
-            if is_dataclass(one):
+            if isinstance(one, type) and is_dataclass(one):
                 found |= _settings(one, f"{prefix}{name}.")
     return found
 

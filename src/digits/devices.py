@@ -1,5 +1,7 @@
 """Which device a run uses, and in one line why it cannot be the card."""
 
+from dataclasses import dataclass, replace
+
 import torch
 
 from digits.errors import UserError
@@ -33,7 +35,19 @@ def cuda_problem(index: int) -> str | None:
     return None
 
 
-def choose(accelerator: str, devices: int | list[int], setting: str) -> tuple[str, int | list[int], str | None]:
+@dataclass(frozen=True)
+class Device:
+    """What a run computes on."""
+
+    accelerator: str
+    """Lightning's name: cpu or cuda."""
+    devices: int | list[int]
+    """Lightning's argument: 1, or the number of the card in a list."""
+    name: str
+    """For people."""
+
+
+def choose(accelerator: str, devices: int | list[int], setting: str) -> Device:
     """Choose the device.
 
     Args:
@@ -41,22 +55,21 @@ def choose(accelerator: str, devices: int | list[int], setting: str) -> tuple[st
         devices: 1, or the number of one card in a list.
         setting: the accelerator's key, to name it in an error.
 
-    Returns:
-        Lightning's `accelerator` and `devices`, and for auto why it is not the card although there is one.
-
     Raises:
         UserError: for gpu without a usable card.
     """
+    cpu = Device("cpu", 1, f"the CPU ({torch.get_num_threads()} threads)")
     if accelerator == "cpu":
-        return "cpu", 1, None
+        return cpu
     index = devices[0] if isinstance(devices, list) else 0
     problem = cuda_problem(index)
     if problem is None:
-        return "cuda", [index], None
+        return Device("cuda", [index], torch.cuda.get_device_name(index))
     if accelerator == "gpu":
         raise UserError(f"{setting}=gpu: {problem}")
-    has_card = torch.version.cuda is not None and torch.cuda.device_count() > 0
-    return "cpu", 1, problem if has_card else None
+    if torch.version.cuda is not None and torch.cuda.device_count() > 0:
+        return replace(cpu, name=f"{cpu.name}, because {problem}")
+    return cpu
 
 
 def _runs(arch: str, major: int, minor: int) -> bool:

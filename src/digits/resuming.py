@@ -14,6 +14,7 @@ from digits import runs
 from digits.command_line import checked
 from digits.config import ModelConfig, TrainConfig
 from digits.errors import UserError
+from digits.models.classifier import DigitClassifier
 
 CHANGEABLE = ("data.chunk_size", "data.dir", "outputs_dir", "resume", "run_name", "trainer")
 """Settings, or groups, that a run may go on with other values of; the others would make it another run."""
@@ -90,10 +91,24 @@ def load(path: Path, model: ModelConfig) -> dict[str, Any]:
         UserError: if it is damaged, is no checkpoint of this project, or is another network's.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         found = checkpoint["hyper_parameters"]["model"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         raise UserError(f"{path}: is damaged, or is not a checkpoint of this project") from error
     if found != asdict(model):
         raise UserError(f"{path}: is a checkpoint of {found}, this is {asdict(model)}")
     return checkpoint
+
+
+def restore(model: DigitClassifier, config: ModelConfig, path: Path) -> None:
+    """Give a network the weights of a checkpoint.
+
+    Raises:
+        UserError: if the checkpoint is damaged or another network's.
+    """
+    checkpoint = load(path, config)
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+        model.on_load_checkpoint(checkpoint)
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: has other weights than {config.name}") from error

@@ -21,9 +21,8 @@ from digits import devices, models, resuming, runs
 from digits.command_line import checked
 from digits.config import EvaluateConfig, TrainConfig
 from digits.data.datamodule import MNISTDataModule
-from digits.models.classifier import DigitClassifier
 from digits.reading.export import export
-from digits.tracking.console import ProgressBar, console, log, start_log, stop_log
+from digits.tracking.console import ProgressBar, console, log, logging_to
 from digits.tracking.tensorboard import TensorBoard
 from digits.tracking.tracker import Tracker
 
@@ -50,50 +49,58 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
     Raises:
         UserError: if the device, the data, the folder or the run to go on with is not as the settings say.
     """
+    _quieten()
     checkpoint = resuming.find(settings)
     if checkpoint is not None:
         settings = resuming.continued(settings, overrides, checkpoint)
-    quieten()
-    accelerator, cards, remark = devices.choose(
-        settings.trainer.accelerator, settings.trainer.devices, "trainer.accelerator"
-    )
+    device = devices.choose(settings.trainer.accelerator, settings.trainer.devices, "trainer.accelerator")
     data = MNISTDataModule(settings.data, settings.seed)
     data.prepare_data()
-    folder = checkpoint.parents[1] if checkpoint else _new_folder(settings, overrides)
-    start_log(folder / "train.log")
-    if remark:
-        log.info("training on the CPU, because %s", remark)
-    if settings.resume == "auto" and checkpoint is None:
-        log.info("resume=auto: no unfinished run of %s, so this one is new", settings.model.name)
-    going_on = f", going on from {shown(checkpoint)}" if checkpoint else ""
-    log.info("%s, seed %d, on %s%s", settings.model.name, settings.seed, _device_name(accelerator, cards), going_on)
+    if checkpoint is None:
+        folder = runs.create(settings.outputs_dir, settings.model.name, settings.run_name)
+        runs.write_text(folder / "overrides.yaml", OmegaConf.to_yaml(overrides))
+        start = "new run"
+    else:
+        folder = checkpoint.parents[1]
+        start = f"going on from {shown(checkpoint)}"
+    with logging_to(folder / "train.log"):
+        log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, device.name, start)
+        _run(settings, overrides, folder, checkpoint, device, data)
+    return folder
 
+
+def _run(
+    settings: TrainConfig,
+    overrides: list[str],
+    folder: Path,
+    checkpoint: Path | None,
+    device: devices.Device,
+    data: MNISTDataModule,
+) -> None:
     config = OmegaConf.to_yaml(OmegaConf.structured(settings))
     runs.write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=folder) + config)
     L.seed_everything(settings.seed, verbose=False)
     model = models.build(settings.model, settings.optimizer, settings.schedule)
-    purge_step = resuming.load(checkpoint, settings.model)["global_step"] + 1 if checkpoint else None
-    board = TensorBoard(folder, purge_step)
+    board = TensorBoard(folder, resuming.load(checkpoint, settings.model)["global_step"] + 1 if checkpoint else None)
     board.config(config)
-    tracker = Tracker(folder, board)
-    trainer = _trainer(settings, accelerator, cards, folder, [tracker])
+    tracker = Tracker(folder, board, data)
+    trainer = _trainer(settings, device, folder, [tracker, *_checkpoints(settings, folder)], data)
+    kept = folder / (runs.BEST_CHECKPOINT if settings.data.val_size else runs.LAST_CHECKPOINT)
     with suppress(SystemExit):  # what Lightning makes of Ctrl-C, once it has closed everything
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
-    if trainer.interrupted:
-        _stop(folder, overrides)
-    kept = folder / (runs.BEST_CHECKPOINT if settings.data.val_size else runs.LAST_CHECKPOINT)
-    with suppress(SystemExit):
         trainer.test(model, data, ckpt_path=kept, weights_only=True, verbose=False)
     if trainer.interrupted:
-        _stop(folder, overrides)
+        _say_how_to_go_on(folder, overrides)
+        sys.exit(EXIT_INTERRUPTED)
     figures = {**tracker.epochs[model.trained_epochs - 1], **tracker.tested}
     board.hyperparameters(_flat(asdict(settings)), tracker.tested)
     board.close()
     runs.write_text(folder / "metrics.json", json.dumps(figures, indent=2) + "\n")
-    export(model, folder / runs.MODEL_FILE, _metadata(settings, config, tracker.tested))
-    _say_what_next(folder, figures)
-    stop_log()
-    return folder
+    export(model, folder / runs.MODEL_FILE, _metadata(settings.model.name, config, tracker.tested))
+    _say_tested(tracker.tested)
+    log.info("run            %s", shown(folder))
+    log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
+    log.info("               python src/predict.py img=my_digit.png")
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
@@ -105,74 +112,75 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     Raises:
         UserError: if there is no such run, or its checkpoint is damaged or another network's.
     """
+    _quieten()
     folder = runs.newest_finished(config.outputs_dir) if config.run is None else Path(config.run).expanduser().resolve()
     settings = checked(resuming.load_config(folder), TrainConfig)
     checkpoint = folder / (runs.BEST_CHECKPOINT if settings.data.val_size else runs.LAST_CHECKPOINT)
-    resuming.load(checkpoint, settings.model)
-    quieten()
-    accelerator, cards, _ = devices.choose(config.accelerator, 1, "accelerator")
-    start_log(None)
-    log.info("testing %s", shown(checkpoint))
+    model = models.build(settings.model, settings.optimizer, settings.schedule)
+    resuming.restore(model, settings.model, checkpoint)
+    device = devices.choose(config.accelerator, 1, "accelerator")
     target = folder / "evaluate"
     with runs.user_errors(target):
         target.mkdir(exist_ok=True)
-        for event_file in target.glob("events.out.tfevents.*"):
+        for event_file in target.glob("events.out.tfevents.*"):  # of the test before, which this one repeats
             event_file.unlink()
     board = TensorBoard(target)
-    tracker = Tracker(target, board)
-    trainer = _trainer(settings, accelerator, cards, folder, [tracker])
-    model = models.build(settings.model, settings.optimizer, settings.schedule)
     data = MNISTDataModule(settings.data, settings.seed)
-    trainer.test(model, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
-    board.close()
-    runs.write_text(target / "metrics.json", json.dumps(tracker.tested, indent=2) + "\n")
-    for tag, value in tracker.tested.items():
-        log.info("%-14s %s", tag, f"{value:.2%}" if tag.endswith("accuracy") else f"{value:.4f}")
-    stop_log()
+    tracker = Tracker(target, board, data)
+    with logging_to(None):
+        log.info("testing %s on %s", shown(checkpoint), device.name)
+        trainer = _trainer(settings, device, folder, [tracker], data)
+        trainer.test(model, data, verbose=False)
+        board.close()
+        runs.write_text(target / "metrics.json", json.dumps(tracker.tested, indent=2) + "\n")
+        _say_tested(tracker.tested)
     return tracker.tested
 
 
-def quieten() -> None:
-    """Silence what Lightning says of itself and what does not hold here."""
+def shown(path: Path) -> str:
+    """Give a path as one would type it: relative to the working directory where that is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
+def _quieten() -> None:
+    """Silence what Lightning says of itself, and what does not hold here."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # a run that goes on
     # there is nothing for worker processes to do: the images are in memory, and a chunk is one indexing operation
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
-
-
-def _new_folder(settings: TrainConfig, overrides: list[str]) -> Path:
-    folder = runs.create(settings.outputs_dir, settings.model.name, settings.run_name)
-    runs.write_text(folder / "overrides.yaml", OmegaConf.to_yaml(overrides))
-    return folder
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="lightning")  # about its own insides
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
 
 
 def _trainer(
-    settings: TrainConfig, accelerator: str, cards: int | list[int], folder: Path, callbacks: list[Callback]
+    settings: TrainConfig, device: devices.Device, folder: Path, callbacks: list[Callback], data: MNISTDataModule
 ) -> L.Trainer:
-    # MaxPool and the losses used here are exact on a card, too; memory is only filled for code that reads it unwritten
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    callbacks = [*callbacks, *([ProgressBar()] if console.is_terminal else []), _checkpoints(settings, folder)]
-    patience = settings.trainer.early_stopping.patience
-    if patience is not None:
-        callbacks.append(EarlyStopping("val/accuracy", patience=patience, mode="max", check_on_train_epoch_end=True))
+    deterministic: Any = torch.utils.deterministic
+    deterministic.fill_uninitialized_memory = (
+        False  # costs a third of the speed, for code that reads what it never wrote
+    )
+    precision: Any = settings.trainer.precision
     return L.Trainer(
-        accelerator=accelerator,
-        devices=cards,
-        precision=settings.trainer.precision,
+        accelerator=device.accelerator,
+        devices=device.devices,
+        precision=precision,
         max_epochs=settings.trainer.max_epochs,
-        callbacks=callbacks,
+        callbacks=[*callbacks, ProgressBar(data)] if console.is_terminal else callbacks,
         default_root_dir=folder,
         deterministic=True,
         logger=False,  # the tracker writes TensorBoard, on an axis of optimizer steps; Lightning would count chunks
+        enable_checkpointing=any(isinstance(one, ModelCheckpoint) for one in callbacks),
+        limit_val_batches=None if settings.data.val_size else 0,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
 
 
-def _checkpoints(settings: TrainConfig, folder: Path) -> ModelCheckpoint:
-    """Keep the last epoch, and the first of those with the best validation accuracy, where there is one."""
+def _checkpoints(settings: TrainConfig, folder: Path) -> list[Callback]:
+    """Keep the last epoch, and where there is validation the first of those with the best accuracy; stop early."""
     judged = settings.data.val_size > 0
-    return ModelCheckpoint(
+    checkpoints = ModelCheckpoint(
         dirpath=folder / runs.BEST_CHECKPOINT.parent,
         filename=runs.BEST_CHECKPOINT.stem,
         monitor="val/accuracy" if judged else None,
@@ -182,52 +190,39 @@ def _checkpoints(settings: TrainConfig, folder: Path) -> ModelCheckpoint:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
+    patience = settings.trainer.early_stopping.patience
+    if patience is None:
+        return [checkpoints]
+    return [checkpoints, EarlyStopping("val/accuracy", patience=patience, mode="max", check_on_train_epoch_end=True)]
 
 
-def _stop(folder: Path, overrides: list[str]) -> None:
-    """Say how to go on after Ctrl-C, and exit."""
-    command = [one for one in overrides if one.partition("=")[0] not in ("resume", "run_name")]
+def _say_how_to_go_on(folder: Path, overrides: list[str]) -> None:
     if (folder / runs.LAST_CHECKPOINT).exists():
-        log.info(
-            "stopped; go on with:\n  %s", shlex.join(["python", "src/train.py", *command, f"resume={shown(folder)}"])
-        )
+        kept = [one for one in overrides if one.partition("=")[0] not in ("resume", "run_name")]
+        command = shlex.join(["python", "src/train.py", *kept, f"resume={shown(folder)}"])
+        log.info("stopped; the last whole epoch is kept. To go on:\n  %s", command)
     else:
         log.info("stopped before the first epoch ended, so there is nothing to go on from")
-    stop_log()
-    sys.exit(EXIT_INTERRUPTED)
 
 
-def _say_what_next(folder: Path, figures: dict[str, float]) -> None:
-    log.info("test accuracy  %.2f %%", 100 * figures["test/accuracy"])
-    log.info("test loss      %.4f", figures["test/loss"])
-    log.info("run            %s", shown(folder))
-    log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
-    log.info("               python src/predict.py img=my_digit.png")
-
-
-def shown(path: Path) -> str:
-    """Give a path as one would type it: relative to the working directory where that is shorter."""
-    return min(str(path), os.path.relpath(path), key=len)
-
-
-def _device_name(accelerator: str, cards: int | list[int]) -> str:
-    if accelerator == "cuda" and isinstance(cards, list):
-        return torch.cuda.get_device_name(cards[0])
-    return f"the CPU ({torch.get_num_threads()} threads)"
+def _say_tested(tested: dict[str, float]) -> None:
+    log.info("test accuracy  %.2f %%", 100 * tested["test/accuracy"])
+    log.info("test loss      %.4f", tested["test/loss"])
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give nested settings by dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
 
 
-def _metadata(settings: TrainConfig, config: str, tested: dict[str, float]) -> dict[str, str]:
+def _metadata(model: str, config: str, tested: dict[str, float]) -> dict[str, str]:
     """Say what a model.onnx is."""
     libraries = ("torch", "lightning", "torchvision", "onnx")
     return {
-        "model": settings.model.name,
+        "model": model,
         "config": config,
         "mnist_test_accuracy": str(tested["test/accuracy"]),
         "mnist_test_loss": str(tested["test/loss"]),

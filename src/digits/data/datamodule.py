@@ -1,6 +1,7 @@
 """MNIST as chunks of mini-batches that lie in memory, on the device, as the bytes they are."""
 
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
+from typing import cast
 
 import lightning.pytorch as L
 import numpy as np
@@ -52,24 +53,24 @@ class ChunkSampler(Sampler[Tensor]):
         dataset: what to index.
         size: images a chunk; the last chunk has what is left.
         seed: what to shuffle by; None leaves the order as it is.
+        epoch: gives the epoch to shuffle for; asked with an epoch's first chunk, because a run that goes on makes its
+            iterator before it knows where it stands.
     """
 
-    def __init__(self, dataset: Sized, size: int, seed: int | None = None) -> None:
+    def __init__(
+        self, dataset: Sized, size: int, seed: int | None = None, epoch: Callable[[], int] = lambda: 0
+    ) -> None:
         self.count = len(dataset)
         self.size = size
         self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Take the order of this epoch; Lightning calls it before each."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Tensor]:
         """Give index tensors, int64 [size]."""
         order = np.arange(self.count)
         if self.seed is not None:
-            np.random.default_rng((self.seed, self.epoch)).shuffle(order)
-        return iter(torch.from_numpy(order).split(self.size))
+            np.random.default_rng((self.seed, self.epoch())).shuffle(order)
+        yield from torch.from_numpy(order).split(self.size)
 
     def __len__(self) -> int:
         """Count the chunks."""
@@ -115,9 +116,9 @@ class MNISTDataModule(L.LightningDataModule):
         """Deal out the training images in shuffled chunks."""
         return self._loader(self.train_set, self.config.batch_size * self.config.chunk_size, self.seed)
 
-    def val_dataloader(self) -> list[DataLoader[Batch]]:
-        """Deal out the validation images in order; no loader where val_size is 0."""
-        return [self._loader(self.val_set, EVALUATION_BATCH_SIZE)] if len(self.val_set) else []
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Deal out the validation images in order."""
+        return self._loader(self.val_set, EVALUATION_BATCH_SIZE)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Deal out the test images in order."""
@@ -127,13 +128,15 @@ class MNISTDataModule(L.LightningDataModule):
         """Scale a chunk's images to [0, 1], on the device, and cut it into mini-batches."""
         images, labels = batch
         scaled = images.unsqueeze(1).float().mul_(1 / 255)
-        size = self.config.batch_size if self.trainer and self.trainer.training else EVALUATION_BATCH_SIZE
+        size = self.config.batch_size if cast(L.Trainer, self.trainer).training else EVALUATION_BATCH_SIZE
         return list(zip(scaled.split(size), labels.split(size), strict=True))
 
     def _loader(self, dataset: ResidentImages, size: int, seed: int | None = None) -> DataLoader[Batch]:
-        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        trainer = cast(L.Trainer, self.trainer)
+        device = trainer.strategy.root_device
         resident = ResidentImages(dataset.images.to(device), dataset.labels.to(device))
-        return DataLoader(resident, batch_size=None, sampler=ChunkSampler(resident, size, seed))
+        sampler = ChunkSampler(resident, size, seed, epoch=lambda: trainer.current_epoch)
+        return DataLoader(resident, batch_size=None, sampler=sampler)
 
 
 def split(labels: np.ndarray, val_size: int, train_size: int | None, seed: int) -> tuple[Tensor, Tensor]:
@@ -149,7 +152,7 @@ def split(labels: np.ndarray, val_size: int, train_size: int | None, seed: int) 
         Two sorted index tensors, int64 [val_size] and [train_size], with no index in common.
     """
     # RandomState, because NumPy promises that its numbers never change (NEP 19): the split must outlive upgrades
-    random = np.random.RandomState(seed)  # noqa: NPY002
+    random = np.random.RandomState(seed)
     position = np.empty(len(labels))  # of an image among those of its digit, shuffled, from 0 to 1
     for digit in np.unique(labels):
         members = np.flatnonzero(labels == digit)

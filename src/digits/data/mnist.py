@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import zlib
 from pathlib import Path
 from urllib.error import URLError
 
@@ -66,7 +67,7 @@ def _is_intact(path: Path, md5: str) -> bool:
 def _unpack(source: Path, target: Path) -> None:
     try:
         content = gzip.decompress(source.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{source}: damaged ({error}); restore it with: git checkout -- {source}") from error
     with whole(target) as temporary:
         temporary.write_bytes(content)

@@ -64,8 +64,8 @@ def load(path: Path) -> NDArray[np.float32]:
 def brightness(picture: Image.Image) -> NDArray[np.float32]:
     """Turn a picture of any mode to brightness, float32 [height, width], 0 to 255.
 
-    Transparent parts become background: where the opaque pixels are all alike the transparency is the drawing, as in a
-    black drawing on a transparent ground, and otherwise the opaque part is the whole picture and its median fills the rest.
+    Transparent parts become background: where the opaque pixels are all alike, the transparency is the drawing (black
+    on a transparent ground), and otherwise the opaque part is the whole picture, and its median fills the rest.
     """
     if picture.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
         values = np.asarray(picture, dtype=np.float32)

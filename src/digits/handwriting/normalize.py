@@ -46,7 +46,8 @@ def find_ink(brightness: NDArray[np.float32]) -> NDArray[np.float32] | None:
     if contrast < LEAST_CONTRAST:
         return None
     distance = brightness - paper if lightest - paper > paper - darkest else paper - brightness
-    return np.clip(distance / contrast, 0, 1, dtype=np.float32)
+    ink: NDArray[np.float32] = np.clip(distance / contrast, 0, 1, dtype=np.float32)
+    return ink
 
 
 def crop(ink: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -76,7 +77,8 @@ def scale(ink: NDArray[np.float32]) -> NDArray[np.float32]:
     factor = BOX / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     small = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.LANCZOS))
-    return np.clip(small / small.max(), 0, 1, dtype=np.float32)
+    scaled: NDArray[np.float32] = np.clip(small / small.max(), 0, 1, dtype=np.float32)
+    return scaled
 
 
 def centre(ink: NDArray[np.float32]) -> NDArray[np.float32]:

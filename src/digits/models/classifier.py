@@ -14,7 +14,7 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from digits.config import ModelConfig, OptimizerConfig, ScheduleConfig
-from digits.data.datamodule import Chunk, MNISTDataModule
+from digits.data.datamodule import Chunk
 from digits.models.optimizers import build_optimizer, build_schedule
 
 CLASSES = 10
@@ -92,8 +92,8 @@ class DigitClassifier(L.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build optimizer and schedule; the schedule counts optimizer steps."""
         optimizer = build_optimizer(self.optimizer_config, self.parameters())
-        data = cast(MNISTDataModule, self.trainer.datamodule)
-        steps = data.steps_per_epoch * cast(int, self.trainer.max_epochs)
+        trainer: Any = self.trainer  # Lightning attaches the datamodule to it, which its types do not say
+        steps = trainer.max_epochs * trainer.datamodule.steps_per_epoch
         return [optimizer], [build_schedule(self.schedule_config, optimizer, steps)]
 
     def on_train_epoch_start(self) -> None:

@@ -1,9 +1,8 @@
 """LeNet-5, after LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition (1998)."""
 
-from typing import Any
-
 from torch import nn
 
+from digits.config import ModelConfig, OptimizerConfig, ScheduleConfig
 from digits.models.classifier import DigitClassifier
 
 
@@ -11,15 +10,13 @@ class LeNet5(DigitClassifier):
     """Two convolutions with pooling, three dense layers; 61,706 weights.
 
     The paper's section II.B as it is trained today: ReLU instead of tanh in the convolutions, max pooling instead of
-    trained averaging, every map of the second convolution connected to all of the first, logits instead of radial units.
+    trained averaging, every map of the second convolution on all of the first, logits instead of radial units.
     """
 
-    def __init__(self, *configs: Any) -> None:
-        super().__init__(*configs)
+    def __init__(self, model: ModelConfig, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
+        super().__init__(model, optimizer, schedule)
         self.layers = nn.Sequential(
-            nn.Conv2d(
-                1, 6, kernel_size=5, padding=2
-            ),  # C1: [6, 28, 28], 156 weights; the padding makes 28 the paper's 32
+            nn.Conv2d(1, 6, kernel_size=5, padding=2),  # C1: [6, 28, 28], 156 weights; padded to the paper's 32
             nn.ReLU(),
             nn.MaxPool2d(2),  # S2: [6, 14, 14]
             nn.Conv2d(6, 16, kernel_size=5),  # C3: [16, 10, 10], 2,416 weights

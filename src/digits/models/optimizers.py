@@ -17,8 +17,8 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) ->
         return SGD(
             parameters, config.learning_rate, momentum, weight_decay=config.weight_decay, nesterov=nesterov, fused=True
         )
-    optimizer = {"adam": Adam, "adamw": AdamW}[config.name]
-    return optimizer(parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    adam = AdamW if config.name == "adamw" else Adam
+    return adam(parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
 def build_schedule(config: ScheduleConfig, optimizer: Optimizer, steps: int) -> LambdaLR:
@@ -38,7 +38,7 @@ def _factor(config: ScheduleConfig) -> Callable[[float], float]:
         return lambda place: (
             start + (1 - start) * place / warmup if place < warmup else _cosine((place - warmup) / (1 - warmup))
         )
-    return {"none": lambda place: 1.0, "cosine": _cosine}[config.name]
+    return _cosine if config.name == "cosine" else lambda _: 1.0
 
 
 def _cosine(place: float) -> float:

@@ -1,8 +1,8 @@
 """The network of the tutorials: 784 inputs, one hidden layer of sigmoid units, 10 outputs."""
 
-from digits.config import OptimizerConfig, ScheduleConfig, SigmoidConfig
 from torch import nn
 
+from digits.config import OptimizerConfig, ScheduleConfig, SigmoidConfig
 from digits.models.classifier import DigitClassifier
 
 

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from pathlib import Path
+from typing import cast
 
 import onnx
 import torch
@@ -49,8 +50,7 @@ def export(classifier: DigitClassifier, path: Path, metadata: dict[str, str]) ->
             dynamo=True,
             verbose=False,
         )
-    assert program is not None
-    model = program.model_proto
+    model = cast(torch.onnx.ONNXProgram, program).model_proto
     onnx.helper.set_model_props(model, metadata)
     with whole(path) as temporary:
         onnx.save(model, temporary)

@@ -1,6 +1,8 @@
 """What a run says while it goes: its lines on the console and in train.log, and a progress bar in a terminal."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +19,8 @@ console = Console(stderr=True)
 """Both the progress bar's and the log's, so that a line goes above the bar and not through it."""
 
 
-def start_log(file: Path | None) -> None:
+@contextmanager
+def logging_to(file: Path | None) -> Iterator[None]:
     """Send what a run says to the console and to a file.
 
     Args:
@@ -27,27 +30,32 @@ def start_log(file: Path | None) -> None:
     if console.is_terminal:
         on_screen = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
     on_screen.setFormatter(logging.Formatter("%(message)s"))
-    stop_log()
-    log.addHandler(on_screen)
+    handlers = [on_screen]
     if file is not None:
         in_file = logging.FileHandler(file, encoding="utf-8")
         in_file.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
-        log.addHandler(in_file)
+        handlers.append(in_file)
     log.setLevel(logging.INFO)
     log.propagate = False
-
-
-def stop_log() -> None:
-    """Close the log, so that the next run in this process starts its own."""
-    for handler in list(log.handlers):
-        log.removeHandler(handler)
-        handler.close()
+    for handler in handlers:
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()
 
 
 class ProgressBar(L.Callback):
-    """A bar over all optimizer steps of the run; Lightning's own would count chunks."""
+    """A bar over all optimizer steps of the run; Lightning's own would count chunks.
 
-    def __init__(self) -> None:
+    Args:
+        data: what the run trains on.
+    """
+
+    def __init__(self, data: MNISTDataModule) -> None:
+        self.data = data
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -60,7 +68,7 @@ class ProgressBar(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the bar where the run stands, which is not at 0 where it goes on."""
-        steps = cast(MNISTDataModule, trainer.datamodule).steps_per_epoch * cast(int, trainer.max_epochs)
+        steps = self.data.steps_per_epoch * cast(int, trainer.max_epochs)
         self.task = self.bar.add_task("", total=steps, completed=trainer.global_step, epoch=0, loss=float("nan"))
         self.bar.start()
 

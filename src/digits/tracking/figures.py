@@ -84,13 +84,11 @@ def first_layer(weights: NDArray[np.float32]) -> Picture:
 def _page(width: float, height: float) -> tuple[Figure, Axes]:
     """Give an empty figure, inches at 100 dots each, without pyplot, which would keep every figure it made."""
     figure = Figure(figsize=(width, height), dpi=100)
-    FigureCanvasAgg(figure)
     left, bottom, top = 0.55 / width, 0.5 / height, 0.4 / height  # set, because finding them would draw it twice
     return figure, figure.add_axes((left, bottom, 1 - 1.5 * left, 1 - bottom - top))
 
 
 def _drawn(figure: Figure) -> Picture:
-    canvas = figure.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

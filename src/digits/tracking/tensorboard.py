@@ -84,8 +84,9 @@ class TensorBoard:
         plain = {
             key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in settings.items()
         }
+        file_writer: Any = self.writer.file_writer  # add_hparams would open a second file, in a folder of its own
         for summary in hparams(plain, metrics):
-            self.writer.file_writer.add_summary(summary)
+            file_writer.add_summary(summary)
 
     def close(self) -> None:
         """Write what is left."""

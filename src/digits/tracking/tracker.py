@@ -25,9 +25,11 @@ class Tracker(L.Callback):
     Args:
         folder: where metrics.csv is kept.
         board: the run's TensorBoard.
+        data: what the run trains on and is tested with.
     """
 
-    def __init__(self, folder: Path, board: TensorBoard) -> None:
+    def __init__(self, folder: Path, board: TensorBoard, data: MNISTDataModule) -> None:
+        self.data = data
         self.file = folder / METRICS_CSV
         self.board = board
         self.epochs: list[dict[str, float]] = []
@@ -59,10 +61,10 @@ class Tracker(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch: its curves and figures to TensorBoard, a row to metrics.csv, a line to the console."""
-        module, data = cast(DigitClassifier, pl_module), cast(MNISTDataModule, trainer.datamodule)
+        module = cast(DigitClassifier, pl_module)
         for step, rate, values in self.curve:
             self.board.scalars({**_floats(values), "train/learning_rate": rate}, step)
-        rate, speed = self.curve[-1][1], len(data.train_set) / self.seconds
+        rate, speed = self.curve[-1][1], len(self.data.train_set) / self.seconds
         validated = {tag: value for tag, value in trainer.callback_metrics.items() if tag.startswith("val/")}
         figures = _floats(module.train_metrics.compute() | validated)
         figures |= {"train/learning_rate": rate, "train/images_per_second": speed}
@@ -92,10 +94,10 @@ class Tracker(L.Callback):
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the test to TensorBoard."""
-        module, data = cast(DigitClassifier, pl_module), cast(MNISTDataModule, trainer.datamodule)
+        module = cast(DigitClassifier, pl_module)
         self.tested = _floats(module.test_metrics.compute())
         counts, step = module.confusion_matrix.compute().cpu().numpy(), module.trained_steps
-        images, labels = data.test_set.images.numpy(), data.test_set.labels.numpy()
+        images, labels = self.data.test_set.images.numpy(), self.data.test_set.labels.numpy()
         self.board.scalars(self.tested, step)
         self.board.confusion_matrix("test", counts, step)
         self.board.digits_table(counts, step)
@@ -111,7 +113,7 @@ class Tracker(L.Callback):
 
 
 def _floats(values: dict[str, Tensor]) -> dict[str, float]:
-    return {tag: float(value) for tag, value in values.items()}
+    return {tag: float(f"{float(value):.7g}") for tag, value in values.items()}  # float32 has seven digits
 
 
 def _line(epoch: int, epochs: int, figures: dict[str, float]) -> str:
@@ -119,4 +121,5 @@ def _line(epoch: int, epochs: int, figures: dict[str, float]) -> str:
     parts = [
         f"{stage} loss {figures[f'{stage}/loss']:.4f} accuracy {figures[f'{stage}/accuracy']:.2%}" for stage in stages
     ]
-    return f"epoch {epoch:>{len(str(epochs))}}/{epochs}  {'  '.join(parts)}  {figures['train/images_per_second']:,.0f} images/s"
+    speed = f"{figures['train/images_per_second']:,.0f} images/s"
+    return "  ".join((f"epoch {epoch:>{len(str(epochs))}}/{epochs}", *parts, speed))

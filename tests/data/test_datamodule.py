@@ -1,0 +1,94 @@
+"""Which images are used for what, and how they are dealt out."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import pytest
+import torch
+from conftest import settings
+
+from digits.config import DataConfig
+from digits.data import mnist
+from digits.data.datamodule import ChunkSampler, MNISTDataModule, split
+
+
+@pytest.fixture(scope="module")
+def labels(data_dir: Path) -> Any:
+    return mnist.read(data_dir, train=True)[1].numpy()
+
+
+def config(data_dir: Path, **changes: Any) -> DataConfig:
+    return replace(settings(f"data.dir={data_dir}").data, **changes)
+
+
+def test_the_default_split_never_changes(labels: Any) -> None:
+    held_out, used = split(labels, 5000, None, 0)
+    digest = hashlib.sha256(held_out.numpy().astype("<i8").tobytes()).hexdigest()
+    assert digest == "f21fb36628287aa78d0a42c9eebbf1b15d71781e24357cf23b01f4452a68f5c2"
+    assert len(held_out) == 5000
+    assert len(used) == 55_000
+    assert sorted([*held_out.tolist(), *used.tolist()]) == list(range(60_000))
+
+
+@pytest.mark.parametrize(("val_size", "train_size"), [(5000, None), (5000, 100), (17, 1000), (0, 10), (59_990, None)])
+def test_held_out_and_used_images_are_stratified(labels: Any, val_size: int, train_size: int | None) -> None:
+    held_out, used = split(labels, val_size, train_size, 3)
+    assert len(held_out) == val_size
+    assert len(used) == (train_size or 60_000 - val_size)
+    assert not set(held_out.tolist()) & set(used.tolist())
+    frequency = np.bincount(labels, minlength=10) / len(labels)
+    for part in (held_out, used):
+        counts = np.bincount(labels[part.numpy()], minlength=10)
+        assert np.abs(counts - frequency * len(part)).max() <= 2
+
+
+def test_the_split_depends_on_its_own_seed_alone(data_dir: Path) -> None:
+    parts = []
+    for seed, split_seed in ((1, 0), (2, 0), (1, 1)):
+        data = MNISTDataModule(config(data_dir, split_seed=split_seed, train_size=100, val_size=100), seed)
+        data.setup("fit")
+        parts.append((data.train_set.images, data.val_set.images))
+    assert torch.equal(parts[0][0], parts[1][0])
+    assert torch.equal(parts[0][1], parts[1][1])
+    assert not torch.equal(parts[0][0], parts[2][0])
+    assert not torch.equal(parts[0][1], parts[2][1])
+
+
+def order(size: int, seed: int | None, epoch: int, count: int = 1000) -> list[int]:
+    sampler = ChunkSampler(range(count), size, seed, epoch=lambda: epoch)
+    chunks = list(sampler)
+    assert len(chunks) == len(sampler)
+    assert {len(chunk) for chunk in chunks[:-1]} <= {size}
+    return [int(index) for chunk in chunks for index in chunk]
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    assert order(64, 1, 0) == order(640, 1, 0)
+    assert sorted(order(64, 1, 0)) == list(range(1000))
+    assert order(64, 1, 0) != order(64, 1, 1)
+    assert order(64, 1, 1) != order(64, 2, 0)
+    assert order(64, None, 5) == list(range(1000))
+
+
+def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
+    data = MNISTDataModule(config(data_dir, train_size=100, val_size=0), 1)
+    data.trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    data.setup("test")
+    images, labels = next(iter(data.test_dataloader()))
+    assert images.dtype == torch.uint8
+    ((scaled, same_labels),) = data.on_after_batch_transfer((images, labels), 0)
+    assert scaled.shape == (500, 1, 28, 28)
+    assert scaled.dtype == torch.float32
+    assert torch.equal((scaled * 255).round().to(torch.uint8)[:, 0], images)
+    assert (scaled.min(), scaled.max()) == (0, 1)
+    assert torch.equal(same_labels, labels)
+
+
+def test_steps_are_counted_with_the_last_smaller_batch(data_dir: Path) -> None:
+    data = MNISTDataModule(config(data_dir, train_size=257, batch_size=128), 1)
+    data.setup("fit")
+    assert data.steps_per_epoch == 3

@@ -1,0 +1,33 @@
+"""Every file in conf/ fits its dataclass, and every name that the code knows has its file."""
+
+import pytest
+from conftest import settings
+from hydra import compose, initialize_config_dir
+
+from digits.command_line import checked
+from digits.config import NAMED, ROOT, EvaluateConfig, PredictConfig
+
+OPTIONS = sorted(
+    f"{file.parent.name}={file.stem}" for file in (ROOT / "conf").glob("*/*.yaml") if file.parent.name != "hydra"
+)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_fits_its_dataclass(option: str) -> None:
+    group, name = option.split("=")
+    chosen = getattr(settings(option), group)
+    if group in NAMED:
+        assert type(chosen) is NAMED[group][name]
+        assert chosen.name == name
+
+
+@pytest.mark.parametrize("group", NAMED)
+def test_every_name_has_its_file(group: str) -> None:
+    assert sorted(NAMED[group]) == sorted(file.stem for file in (ROOT / "conf" / group).iterdir())
+
+
+@pytest.mark.parametrize(("name", "schema"), [("evaluate", EvaluateConfig), ("predict", PredictConfig)])
+def test_the_other_entry_points_fit(name: str, schema: type) -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose(name, overrides=["img=a.png"] if name == "predict" else [])
+    assert isinstance(checked(config, schema), schema)
