@@ -171,6 +171,16 @@ def test_a_finished_run_goes_on_with_more_epochs(train_tiny: Train) -> None:
     assert same(weights(longer), weights(whole))
 
 
+def test_a_run_stopped_after_its_last_epoch_is_tested_and_exported(train_tiny: Train) -> None:
+    folder = train_tiny()
+    before = figures(folder)
+    for file in ("model.onnx", "metrics.json"):
+        (folder / file).unlink()
+    assert train_tiny("resume=auto") == folder
+    assert (folder / "model.onnx").exists()
+    assert figures(folder) == before
+
+
 def test_resume_auto_starts_anew_where_nothing_is_unfinished(train_tiny: Train) -> None:
     first = train_tiny()
     second = train_tiny("resume=auto")
@@ -316,7 +326,8 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_relative_folders_are_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert runs.newest_unfinished("outputs", "no such model") is None
-    assert ROOT / "outputs" == runs.ROOT / "outputs"
+    with pytest.raises(UserError, match=str(ROOT / "outputs")):
+        runs.newest_finished("outputs/no such folder")
 
 
 def test_the_log_is_handed_back(train_tiny: Train) -> None:

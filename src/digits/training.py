@@ -179,21 +179,24 @@ def _trainer(
 
 def _checkpoints(settings: TrainConfig, folder: Path) -> list[Callback]:
     """Keep the last epoch, and where there is validation the first of those with the best accuracy; stop early."""
-    judged = settings.data.val_size > 0
-    checkpoints = ModelCheckpoint(
-        dirpath=folder / runs.BEST_CHECKPOINT.parent,
-        filename=runs.BEST_CHECKPOINT.stem,
-        monitor="val/accuracy" if judged else None,
-        mode="max",
-        save_top_k=int(judged),
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+
+    def keep(checkpoint: Path, monitor: str | None) -> ModelCheckpoint:
+        return ModelCheckpoint(
+            dirpath=folder / checkpoint.parent,
+            filename=checkpoint.stem,
+            monitor=monitor,
+            mode="max",
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+    callbacks: list[Callback] = []
+    if settings.data.val_size:
+        callbacks.append(keep(runs.BEST_CHECKPOINT, "val/accuracy"))
     patience = settings.trainer.early_stopping.patience
-    if patience is None:
-        return [checkpoints]
-    return [checkpoints, EarlyStopping("val/accuracy", patience=patience, mode="max", check_on_train_epoch_end=True)]
+    if patience is not None:
+        callbacks.append(EarlyStopping("val/accuracy", patience=patience, mode="max", check_on_train_epoch_end=True))
+    return [*callbacks, keep(runs.LAST_CHECKPOINT, None)]  # last, because it keeps what the others know
 
 
 def _say_how_to_go_on(folder: Path, overrides: list[str]) -> None:

@@ -84,7 +84,7 @@ def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
     assert scaled.shape == (500, 1, 28, 28)
     assert scaled.dtype == torch.float32
     assert torch.equal((scaled * 255).round().to(torch.uint8)[:, 0], images)
-    assert (scaled.min(), scaled.max()) == (0, 1)
+    assert (scaled.min().item(), scaled.max().item()) == (0, 1)
     assert torch.equal(same_labels, labels)
 
 

@@ -32,17 +32,14 @@ class Tracker(L.Callback):
         self.data = data
         self.file = folder / METRICS_CSV
         self.board = board
-        self.epochs: list[dict[str, float]] = []
+        self.epochs = _rows(self.file)
         """A row an epoch, the rows of metrics.csv."""
         self.tested: dict[str, float] = {}
         """`test/loss` and `test/accuracy`."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the rows of the epochs that a run which goes on has behind it."""
-        if trainer.current_epoch > 0 and self.file.exists():
-            with self.file.open(encoding="utf-8", newline="") as file:
-                rows = [{tag: float(value) for tag, value in row.items()} for row in csv.DictReader(file)]
-            self.epochs = [row for row in rows if row["epoch"] < trainer.current_epoch]
+        self.epochs = [row for row in self.epochs if row["epoch"] < trainer.current_epoch]
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
@@ -110,6 +107,15 @@ class Tracker(L.Callback):
         writer.writeheader()
         writer.writerows(self.epochs)
         write_text(self.file, text.getvalue())
+
+
+def _rows(file: Path) -> list[dict[str, float]]:
+    """Read the metrics.csv of a run that goes on; a new run has none."""
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = csv.DictReader(lines)
+        return [{tag: int(text) if text.isdigit() else float(text) for tag, text in row.items()} for row in rows]
 
 
 def _floats(values: dict[str, Tensor]) -> dict[str, float]:
