@@ -222,7 +222,12 @@ class PredictConfig:
         """Check the choices."""
         pictures = self.img if isinstance(self.img, list) else [self.img]
         right = "a file, a folder, a pattern such as 'scans/*.png', or a list such as [a.png,b.png]"
-        require(bool(pictures) and all(isinstance(one, str | int | float) for one in pictures), "img", self.img, right)
+        require(
+            bool(pictures) and all(isinstance(one, str | int | float) and one != "" for one in pictures),
+            "img",
+            self.img,
+            right,
+        )
         require_one_of("format", self.format, ("table", "json", "csv"))
 
 

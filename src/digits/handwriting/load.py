@@ -31,6 +31,8 @@ def load(path: Path) -> NDArray[np.float32]:
     Raises:
         UserError: if it cannot be read or is too small or too large.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise UserError(f"{path}: is not a file; give a picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; the size is checked here

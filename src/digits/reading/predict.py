@@ -90,7 +90,7 @@ def find_pictures(names: Iterable[object]) -> list[Path]:
     Raises:
         UserError: for a name under which there is no picture.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for name in map(str, names):
         path = Path(name).expanduser()
         if path.is_dir():
@@ -105,8 +105,9 @@ def find_pictures(names: Iterable[object]) -> list[Path]:
                 missing = "no file matches this pattern"
         if not pictures:
             raise UserError(f"img={name}: {missing}")
-        found |= dict.fromkeys(pictures)
-    return list(found)
+        for picture in pictures:
+            found.setdefault(picture.resolve(), picture)
+    return list(found.values())
 
 
 def _walk(folder: Path) -> Iterator[Path]:

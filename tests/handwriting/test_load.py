@@ -1,0 +1,143 @@
+"""Pictures of every kind become brightness, and files that are none get one clear line."""
+
+import contextlib
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits.errors import UserError
+from digits.handwriting import load as module
+from digits.handwriting.load import load
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "I;16", "F"])
+def test_every_mode_is_read(tmp_path: Path, mode: str) -> None:
+    grey = Image.new("L", (40, 60), 255)
+    grey.paste(0, (10, 10, 20, 50))
+    through = grey.convert("RGB") if mode == "HSV" else grey
+    picture = Image.fromarray(np.asarray(grey).astype("<u2") * 256) if mode == "I;16" else through.convert(mode)
+    suffix = ".png" if mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else ".tiff"
+    if mode == "HSV":
+        picture, suffix = picture.convert("RGB"), ".bmp"
+    picture.save(tmp_path / f"picture{suffix}")
+    brightness = load(tmp_path / f"picture{suffix}")
+    assert brightness.shape == (60, 40)
+    assert brightness.dtype == np.float32
+    assert brightness[30, 15] < 20
+    assert brightness[30, 30] > 235
+
+
+def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
+    picture = Image.new("L", (60, 40), 255)
+    picture.paste(0, (0, 0, 60, 10))  # dark along the top, stored lying on its side
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees clockwise to see it upright
+    picture.save(tmp_path / "photo.jpg", exif=exif)
+    brightness = load(tmp_path / "photo.jpg")
+    assert brightness.shape == (60, 40)
+    assert brightness[:, 35:].mean() < 50
+    assert brightness[:, :25].mean() > 200
+
+
+def test_transparency_is_the_drawing_where_the_colour_is_not(tmp_path: Path) -> None:
+    drawing = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    drawing.paste((0, 0, 0, 255), (10, 10, 20, 30))
+    drawing.save(tmp_path / "black_on_nothing.png")
+    brightness = load(tmp_path / "black_on_nothing.png")
+    assert abs(brightness[20, 15] - brightness[2, 2]) == 255
+
+
+def test_a_transparent_margin_is_paper(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
+    picture.paste((30, 30, 30, 255), (10, 10, 50, 50))
+    picture.paste((250, 250, 250, 255), (25, 15, 30, 45))
+    picture.save(tmp_path / "patch.png")
+    brightness = load(tmp_path / "patch.png")
+    assert brightness[2, 2] == brightness[12, 12] == 30
+    assert brightness[30, 27] == 250
+
+
+def test_a_wholly_transparent_picture_is_blank(tmp_path: Path) -> None:
+    Image.new("RGBA", (40, 40), (9, 9, 9, 0)).save(tmp_path / "nothing.png")
+    assert np.ptp(load(tmp_path / "nothing.png")) == 0
+
+
+def test_a_large_picture_is_reduced_while_it_is_read(tmp_path: Path) -> None:
+    Image.new("L", (5000, 3000), 200).save(tmp_path / "large.png")
+    Image.new("P", (5000, 3000), 3).save(tmp_path / "palette.png")
+    Image.new("L", (5000, 3000), 200).save(tmp_path / "large.jpg")
+    for name in ("large.png", "palette.png", "large.jpg"):
+        assert max(load(tmp_path / name).shape) <= module.LARGEST_SIDE
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds next to nothing."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(b"\x00" * 100))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def truncated(tmp_path: Path) -> bytes:
+    Image.effect_noise((100, 100), 50).save(tmp_path / "whole.jpg")
+    return (tmp_path / "whole.jpg").read_bytes()[:900]
+
+
+BAD: dict[str, tuple[Callable[[Path], bytes], str]] = {
+    "empty": (lambda _: b"", "is empty"),
+    "text": (lambda _: b"this is no picture", "is not a picture that can be read"),
+    "truncated": (truncated, "cannot be read|is damaged"),
+    "one pixel": (lambda _: png(1, 1), "has 1x1 pixels; a digit needs at least 4"),
+    "bomb": (lambda _: png(30_000, 30_000), "too many pixels|has 30000x30000 pixels; at most"),
+    "missing pixels": (lambda _: png(500, 500), "cannot be read|is damaged"),
+    "no pixels": (lambda _: png(0, 0), "is not a picture|is damaged|cannot be read"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_is_one_line(tmp_path: Path, kind: str) -> None:
+    content, message = BAD[kind]
+    path = tmp_path / "bad.png"
+    path.write_bytes(content(tmp_path))
+    with pytest.raises(UserError, match=message) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_content_counts_and_not_the_name(tmp_path: Path) -> None:
+    Image.new("L", (30, 30), 77).save(tmp_path / "picture.png")
+    (tmp_path / "picture.png").rename(tmp_path / "picture.txt")
+    assert load(tmp_path / "picture.txt").mean() == 77
+
+
+def test_a_file_that_may_not_be_read_or_is_gone_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        load(tmp_path / "gone.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UserError, match="is not a file"):
+        load(tmp_path / "pipe.png")
+
+
+def test_damaged_pictures_never_end_in_a_traceback(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for suffix in ("png", "jpg", "bmp", "gif", "tiff", "webp"):
+        Image.effect_noise((40, 40), 80).convert("RGB").save(tmp_path / f"whole.{suffix}")
+        whole = (tmp_path / f"whole.{suffix}").read_bytes()
+        for _ in range(60):
+            content = bytearray(whole)
+            for place in random.integers(0, len(content), 5):
+                content[place] = random.integers(0, 256)
+            path = tmp_path / "damaged"
+            path.write_bytes(bytes(content[: random.integers(1, len(content) + 1)]))
+            with contextlib.suppress(UserError):
+                assert load(path).ndim == 2

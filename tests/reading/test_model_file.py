@@ -1,0 +1,101 @@
+"""model.onnx: what the training side writes is what the reading side gets, and other files are refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from conftest import settings
+from onnx import TensorProto, helper, numpy_helper
+
+from digits import models, resuming
+from digits.data import mnist
+from digits.errors import UserError
+from digits.reading import reader
+from digits.reading.export import export
+from digits.reading.reader import Reader
+
+
+def test_it_gives_what_the_network_gives(finished: Path, data_dir: Path) -> None:
+    config = settings("model=lenet5")
+    model = models.build(config.model, config.optimizer, config.schedule).eval()
+    resuming.restore(model, config.model, finished / "checkpoints" / "best.ckpt")
+    images = mnist.read(data_dir, train=False)[0][:500].float() / 255
+    with torch.no_grad():
+        expected = model(images[:, None]).softmax(dim=1).numpy()
+    found = Reader(finished / "model.onnx").probabilities(images.numpy())
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_it_takes_batches_of_any_size(finished: Path, batch: int) -> None:
+    found = Reader(finished / "model.onnx").probabilities(np.zeros((batch, 28, 28), dtype=np.float32))
+    assert found.shape == (batch, 10)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+def test_it_says_what_it_is(finished: Path) -> None:
+    found = onnxruntime.InferenceSession(finished / "model.onnx").get_modelmeta().custom_metadata_map
+    assert found["model"] == "lenet5"
+    assert "train_size: 6000" in found["config"]
+    assert 0.8 < float(found["mnist_test_accuracy"]) < 1
+    assert found["versions"].startswith("torch 2.")
+
+
+def test_exporting_leaves_nothing_half_written(tmp_path: Path) -> None:
+    config = settings("model=sigmoid")
+    model = models.build(config.model, config.optimizer, config.schedule)
+    with pytest.raises(UserError, match="cannot be written"):
+        export(model, tmp_path / "nowhere" / "model.onnx", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def identity(path: Path) -> None:
+    """An ONNX file of another kind: from x to itself."""
+    shape = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", shape[:1], shape[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def external(path: Path) -> None:
+    """An ONNX file that wants a stranger's choice of another file."""
+    tensor = numpy_helper.from_array(np.zeros(4, dtype=np.float32), "w")
+    onnx.external_data_helper.set_external_data(tensor, location="../../etc/passwd")
+    tensor.ClearField("raw_data")
+    graph = helper.make_graph([], "g", [], [], initializer=[tensor])
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: path.write_bytes(b""), "not an ONNX file that can be run"),
+    "text": (lambda path: path.write_text("weights"), "not an ONNX file that can be run"),
+    "other network": (identity, "is another kind of network"),
+    "external data": (external, "keeps its weights in another file"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_other_files_are_refused_in_one_line(tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    write, message = BAD[kind]
+    path = tmp_path / "model.onnx"
+    write(path)
+    with pytest.raises(UserError, match=message) as caught:
+        Reader(path)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_truncated_model_is_refused(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes((finished / "model.onnx").read_bytes()[:-1000])
+    with pytest.raises(UserError, match="not an ONNX file that can be run"):
+        Reader(tmp_path / "model.onnx")
+
+
+def test_a_file_far_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "LARGEST_MODEL", 10)
+    (tmp_path / "model.onnx").write_bytes(b"12345678901")
+    with pytest.raises(UserError, match="has 11 bytes"):
+        Reader(tmp_path / "model.onnx")

@@ -1,0 +1,128 @@
+"""What predict answers, in every format, and what it says of files it cannot read."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Command
+from PIL import Image
+
+Draw = Callable[..., Path]
+HEADER = ["file", "answer", "confidence", "reason", *(f"p{digit}" for digit in range(10))]
+
+
+def test_a_picture_is_read_into_a_table(command: Command, finished: Path, draw: Draw) -> None:
+    outcome = command("predict", f"img={draw()}", f"run={finished}")
+    assert outcome.code == 0, outcome.err
+    assert "seven.png │ 7 " in outcome.out
+    assert all(title in outcome.out for title in ("file", "answer", "confidence", "runner-up"))
+    assert outcome.err == f"reading with {finished / 'model.onnx'}\n"
+
+
+@pytest.mark.parametrize(("ink", "paper"), [(20, 235), (235, 20), (90, 190)])
+def test_ink_may_be_dark_or_light(command: Command, finished: Path, draw: Draw, ink: int, paper: int) -> None:
+    outcome = command("predict", f"img={draw(ink=ink, paper=paper)}", f"run={finished}", "format=json")
+    assert json.loads(outcome.out)[0]["answer"] == "7"
+
+
+def test_json_and_csv_hold_the_same(command: Command, finished: Path, draw: Draw, tmp_path: Path) -> None:
+    draw("pictures/seven.png")
+    Image.new("L", (50, 50), 255).save(tmp_path / "pictures" / "blank.png")
+    arguments = (f"img={tmp_path / 'pictures'}", f"run={finished}")
+    records = json.loads(command("predict", *arguments, "format=json").out)
+    rows = list(csv.DictReader(io.StringIO(command("predict", *arguments, "format=csv").out)))
+    assert list(records[0]) == list(rows[0]) == HEADER
+    assert [record["answer"] for record in records] == [row["answer"] for row in rows] == ["?", "7"]
+    assert [record["reason"] for record in records] == [row["reason"] for row in rows] == ["no ink", ""]
+    assert records[0]["confidence"] is None
+    assert rows[0]["confidence"] == ""
+    chances = [records[1][f"p{digit}"] for digit in range(10)]
+    assert sum(chances) == pytest.approx(1, abs=1e-4)
+    assert records[1]["confidence"] == max(chances) == float(rows[1]["confidence"])
+
+
+def test_files_folders_patterns_and_lists(command: Command, finished: Path, draw: Draw, tmp_path: Path) -> None:
+    names = ["a.png", "deep/er/b.jpg", "photo (1).bmp", "ziffer_ü_七.png", "[x].png"]
+    for name in names:
+        draw(f"pictures/{name}")
+    (tmp_path / "pictures" / "notes.txt").write_text("not a picture")
+    (tmp_path / "pictures" / "loop").symlink_to(tmp_path / "pictures")
+    folder = tmp_path / "pictures"
+
+    def read(img: str) -> list[str]:
+        outcome = command("predict", f"img={img}", f"run={finished}", "format=json")
+        assert outcome.code == 0, outcome.err
+        return sorted(str(Path(record["file"]).relative_to(folder)) for record in json.loads(outcome.out))
+
+    assert read(str(folder)) == sorted(names)
+    for name in names:
+        assert read(str(folder / name)) == [name]
+    assert read(f"{folder}/*.png") == ["[x].png", "a.png", "ziffer_ü_七.png"]
+    assert read(f"{folder}/**/*.jpg") == ["deep/er/b.jpg"]
+    assert read(f"[{folder / 'a.png'},{folder / 'photo (1).bmp'},{folder / 'a.png'}]") == ["a.png", "photo (1).bmp"]
+
+
+def test_one_bad_file_does_not_stop_the_others(command: Command, finished: Path, draw: Draw, tmp_path: Path) -> None:
+    draw("pictures/seven.png")
+    (tmp_path / "pictures" / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "pictures" / "empty.png").write_bytes(b"")
+    outcome = command("predict", f"img={tmp_path / 'pictures'}", f"run={finished}", "format=csv")
+    assert outcome.code == 2
+    assert [row["answer"] for row in csv.DictReader(io.StringIO(outcome.out))] == ["7"]
+    errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2
+    assert "bad.png: is not a picture" in errors[0]
+    assert "empty.png: is empty" in errors[1]
+
+
+@pytest.mark.parametrize("kind", ["table", "json", "csv"])
+def test_the_answers_go_to_a_file(command: Command, finished: Path, draw: Draw, tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "answers"
+    outcome = command("predict", f"img={draw()}", f"run={finished}", f"format={kind}", f"out={out}")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == ""
+    assert f"1 answers are in {out}" in outcome.err
+    assert "7" in out.read_text(encoding="utf-8")
+
+
+def test_the_newest_finished_run_is_used(command: Command, finished: Path, draw: Draw, tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished, outputs / "lenet5" / "done")
+    (outputs / "sigmoid" / "unfinished").mkdir(parents=True)
+    outcome = command("predict", f"img={draw()}", f"outputs_dir={outputs}")
+    assert outcome.err == f"reading with {outputs / 'lenet5' / 'done' / 'model.onnx'}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "img: not given; write img=..."),
+        (["img="], "img=: must be a file, a folder"),
+        (["img=[]"], "must be a file, a folder"),
+        (["img={a: 1}"], "img={a: 1}: no such file or folder"),
+        (["img={tmp}/nothing.png"], "nothing.png: no such file or folder"),
+        (["img={tmp}/*.xyz"], "no file matches this pattern"),
+        (["img={tmp}/void"], "has no pictures"),
+        (["img=a.png", "format=xml"], "format=xml: must be one of table, json, csv"),
+        (["img={seven}", "out={tmp}"], "is a folder; give a file's name"),
+        (["img={seven}", "out={tmp}/no/where.csv"], "there is no folder"),
+        (["img={seven}", "run={tmp}/no.onnx"], "no.onnx: cannot be read"),
+        (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished"),
+        (["img={seven}", "outputs_dir={tmp}/void"], "no finished run in"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    command: Command, draw: Draw, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "void").mkdir()
+    seven = str(draw())
+    typed = [one.replace("{tmp}", str(tmp_path)).replace("{seven}", seven) for one in arguments]
+    outcome = command("predict", *typed)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert outcome.out == ""

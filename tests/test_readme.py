@@ -1,0 +1,105 @@
+"""Every command in the README works; here on tiny data."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Command
+
+from digits.config import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+LINES = [line for block in BLOCKS for line in block.splitlines()]
+SET_UP = "python3 -m venv .venv && . .venv/bin/activate && pip install uv && uv pip install -r requirements.txt && "
+RUN_ELSEWHERE = {
+    SET_UP + "pytest --cov": ".ci/run runs it, as it stands in the README; it is this test run",
+    "pre-commit run --all-files": ".ci/run runs it",
+    "tensorboard --logdir outputs": "below, as a process of its own",
+}
+NEEDS_NETWORK = ("uv pip compile",)
+OURS = [line.removeprefix(SET_UP) for line in LINES if "python src/" in line]
+
+
+def test_there_is_no_command_that_nothing_runs() -> None:
+    others = [line for line in LINES if "python src/" not in line and not line.startswith(NEEDS_NETWORK)]
+    assert sorted(others) == sorted(RUN_ELSEWHERE)
+    assert len(OURS) > 10
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, finished: Path, draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A folder with the README's files in it, as the working directory; gives what makes a command tiny."""
+    for name in ("my_digit.png", "one.png", "two.jpg", "scans/a.png", "scans/b.png"):
+        draw(name)
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished, outputs / "lenet5" / "2026-11-20_12-00-00")
+    monkeypatch.chdir(tmp_path)
+    return [f"outputs_dir={outputs}"]
+
+
+@pytest.mark.parametrize("line", OURS)
+def test_every_command_of_ours_works(line: str, command: Command, workplace: list[str], tiny: list[str]) -> None:
+    typed = re.sub(r'^eval "\$\((.*)\)"$', r"\1", line)
+    python, script, *arguments = shlex.split(typed)
+    name = Path(script).stem
+    assert python == "python"
+    assert (ROOT / script).exists()
+    shortened = [*(tiny if name == "train" else []), *workplace] if "-sc" not in arguments else []
+    outcome = command(name, *shortened, *arguments)
+    if "trainer.accelerator=gpu" in arguments and not torch.cuda.is_available():
+        assert outcome.code == 2
+        assert outcome.err.startswith("error: trainer.accelerator=gpu: ")
+    else:
+        assert outcome.code == 0, outcome.err
+
+
+def test_tensorboard_shows_the_runs_by_readable_names(finished: Path) -> None:
+    line = next(line for line in RUN_ELSEWHERE if line.startswith("tensorboard"))
+    arguments = shlex.split(line)[1:]
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "tensorboard.main", *arguments, "--port", "0", "--load_fast", "false"],
+        cwd=finished.parents[2],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    try:
+        assert process.stderr is not None
+        address = next(found[0] for line in process.stderr if (found := re.search(r"http://localhost:\d+/", line)))
+        with urllib.request.urlopen(f"{address}data/runs", timeout=60) as answer:  # noqa: S310
+            assert "lenet5/finished" in answer.read().decode()
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def test_the_commands_are_processes_that_work_from_anywhere(
+    tiny: list[str], tmp_path: Path, draw: Callable[..., Path]
+) -> None:
+    def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "src" / script), *arguments, "outputs_dir=" + str(tmp_path / "outputs")],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    trained = run("train.py", *tiny, "model=sigmoid")
+    assert trained.returncode == 0, trained.stderr
+    assert "Warning" not in trained.stderr
+    assert "test accuracy" in trained.stderr
+    draw("my digit.png")
+    read = run("predict.py", "img=my digit.png")
+    assert read.returncode == 0, read.stderr
+    assert "my digit.png" in read.stdout
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["my digit.png", "outputs"]

@@ -1,0 +1,110 @@
+"""The event file of a run holds what the README promises."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Train
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+SCALARS = {
+    "train/loss",
+    "train/accuracy",
+    "train/learning_rate",
+    "train/images_per_second",
+    "val/loss",
+    "val/accuracy",
+    "test/loss",
+    "test/accuracy",
+}
+IMAGES = {"val/confusion_matrix", "test/confusion_matrix", "test/misread", "model/first_layer"}
+
+
+def read(folder: Path) -> EventAccumulator:
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0, "tensors": 0})
+    events.Reload()
+    return events
+
+
+def content(events: EventAccumulator, plugin: str) -> dict[str, bytes]:
+    found: dict[str, bytes] = events.summary_metadata and {
+        tag: metadata.plugin_data.content
+        for tag, metadata in events.summary_metadata.items()
+        if metadata.plugin_data.plugin_name == plugin
+    }
+    return found
+
+
+@pytest.fixture
+def folder(train_tiny: Train) -> Path:
+    return train_tiny("trainer.max_epochs=2", "data.batch_size=32", "data.chunk_size=4")
+
+
+def test_the_event_file_holds_every_tag(folder: Path) -> None:
+    events = read(folder)
+    tags = events.Tags()
+    assert set(tags["scalars"]) == SCALARS
+    assert set(tags["images"]) == IMAGES
+    assert set(content(events, "pr_curves")) == {f"test/pr_curve/{digit}" for digit in range(10)}
+    assert set(content(events, "text")) == {"config/text_summary", "test/digits/text_summary"}
+
+
+def test_the_axis_counts_optimizer_steps(folder: Path) -> None:
+    events = read(folder)
+
+    def steps(tag: str) -> list[int]:
+        return [event.step for event in events.Scalars(tag)]
+
+    assert steps("train/loss") == steps("train/accuracy") == [4, 8, 12, 16, 20, 24, 28, 32]
+    assert steps("val/accuracy") == steps("train/images_per_second") == [16, 32]
+    assert [event.step for event in events.Images("val/confusion_matrix")] == [16, 32]
+    assert steps("test/accuracy")[0] in (16, 32)
+
+
+def text(events: EventAccumulator, tag: str) -> str:
+    decoded: str = events.Tensors(tag)[0].tensor_proto.string_val[0].decode()
+    return decoded
+
+
+def test_the_config_and_the_digits_are_texts(folder: Path) -> None:
+    events = read(folder)
+    assert "batch_size: 32" in text(events, "config/text_summary")
+    table = [line.split("|")[1:-1] for line in text(events, "test/digits/text_summary").splitlines()]
+    assert [cell.strip() for cell in table[0]] == ["digit", "TP", "FP", "FN", "TN", "precision", "recall", "F1"]
+    counts = np.array([[float(cell) for cell in row] for row in table[2:]])
+    assert counts[:, 0].tolist() == list(range(10))
+    hits, false_alarms, missed, rest = counts[:, 1:5].T
+    assert (hits + missed).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert set(hits + false_alarms + missed + rest) == {10_000}
+    accuracy = events.Scalars("test/accuracy")[0].value
+    assert hits.sum() / 10_000 == pytest.approx(accuracy)
+    read_as = hits + false_alarms
+    np.testing.assert_allclose(counts[:, 5], np.where(read_as, hits / np.maximum(read_as, 1), 0), atol=5e-5)
+    np.testing.assert_allclose(counts[:, 6], hits / (hits + missed), atol=5e-5)
+
+
+def test_hparams_have_the_test_as_their_metric(folder: Path) -> None:
+    def plugin(tag: str) -> HParamsPluginData:
+        return HParamsPluginData.FromString(content(read(folder), "hparams")[tag])
+
+    metrics = {info.name.tag for info in plugin("_hparams_/experiment").experiment.metric_infos}
+    assert metrics == {"test/accuracy", "test/loss"}
+    settings: Any = plugin("_hparams_/session_start_info").session_start_info.hparams
+    assert settings["model.name"].string_value == "lenet5"
+    assert settings["data.batch_size"].number_value == 32
+
+
+def test_a_run_that_goes_on_shows_no_step_twice(train_tiny: Train) -> None:
+    folder = train_tiny()
+    train_tiny(f"resume={folder}", "trainer.max_epochs=2")
+    assert [event.step for event in read(folder).Scalars("val/accuracy")] == [4, 8]
+
+
+def test_pictures_are_light_and_of_a_readable_size(folder: Path) -> None:
+    events = read(folder)
+    for tag in IMAGES:
+        picture = events.Images(tag)[0]
+        assert picture.width >= 700, tag
+        assert picture.encoded_image_string.startswith(b"\x89PNG"), tag
