@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from digits.command_line import checked, one_line_errors, run
+from digits.command_line import announce_loading, checked, one_line_errors, run
 from digits.config import EvaluateConfig
 
 
@@ -12,6 +12,7 @@ def main(config: DictConfig) -> None:
     """Check the settings, then test."""
     with one_line_errors():
         settings = checked(config, EvaluateConfig)
+        announce_loading()
         from digits.training import evaluate
 
         evaluate(settings)

@@ -4,7 +4,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from digits.command_line import checked, one_line_errors, run
+from digits.command_line import announce_loading, checked, one_line_errors, run
 from digits.config import TrainConfig
 
 
@@ -13,6 +13,7 @@ def main(config: DictConfig) -> None:
     """Check the settings, then fit, test and export."""
     with one_line_errors():
         settings = checked(config, TrainConfig)
+        announce_loading()
         from digits.training import train
 
         train(settings, list(HydraConfig.get().overrides.task))

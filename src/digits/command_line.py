@@ -14,7 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
-from digits.config import NAMED, require_one_of
+from digits.config import NAMED, project_path, require_one_of
 from digits.errors import UserError
 
 PATH_SETTINGS = ("data.dir", "img", "out", "outputs_dir", "resume", "run", "run_name")
@@ -32,6 +32,7 @@ def run(main: Callable[[], None], schema: type) -> None:
         main: the function that `hydra.main` made.
         schema: the dataclass of its settings, for the list of what could have been meant.
     """
+    OmegaConf.register_new_resolver("project_path", lambda path: str(project_path(path)), replace=True)
     sys.argv[1:] = [as_typed(argument) for argument in sys.argv[1:]]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what went wrong instead of printing it
     try:
@@ -53,6 +54,12 @@ def one_line_errors() -> Iterator[None]:
         yield
     except UserError as error:
         fail(str(error))
+
+
+def announce_loading() -> None:
+    """Say in a terminal why nothing happens for some seconds."""
+    if sys.stderr.isatty():
+        sys.stderr.write("loading PyTorch and Lightning ...\n")
 
 
 def fail(line: str) -> None:

@@ -9,9 +9,14 @@ from typing import Any
 from digits.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-"""The project's folder: `outputs_dir` and `data.dir` are relative to it, so that commands work from anywhere."""
+"""The project's folder."""
 
 MNIST_TRAINING_IMAGES = 60_000
+
+
+def project_path(path: str) -> Path:
+    """Give a folder that is relative to the project's, so that commands do the same from any working directory."""
+    return ROOT / Path(path).expanduser()
 
 
 def require(condition: bool, key: str, value: object, right: str) -> None:

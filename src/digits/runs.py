@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from digits.config import ROOT
+from digits.config import project_path
 from digits.errors import UserError
 
 MODEL_FILE = "model.onnx"
@@ -21,23 +21,20 @@ def create(outputs_dir: str, model: str, run_name: str | None) -> Path:
     Raises:
         UserError: if the folder is there already, or nothing can be written there.
     """
-    parent = ROOT / outputs_dir / model
     name = run_name or datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(1, 1000):
-            folder = parent / (name if attempt == 1 else f"{name}_{attempt}")
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                if run_name:
-                    raise UserError(f"run_name={run_name}: {folder} is there already; choose another name") from None
-            else:
-                (folder / "checkpoints").mkdir()
-                return folder
-    except OSError as error:
-        raise UserError(f"outputs_dir={outputs_dir}: cannot make {parent / name} ({error.strerror})") from error
-    raise UserError(f"outputs_dir={outputs_dir}: {parent} has 1000 runs of this second; give run_name=...")
+    number = 1
+    while True:
+        folder = project_path(outputs_dir) / model / (name if number == 1 else f"{name}_{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError as error:
+            if run_name:
+                raise UserError(f"run_name={run_name}: {folder} is there already; choose another name") from error
+            number += 1
+        except OSError as error:
+            raise UserError(f"outputs_dir={outputs_dir}: cannot make {folder} ({error.strerror})") from error
+        else:
+            return folder
 
 
 def newest_finished(outputs_dir: str) -> Path:
@@ -46,15 +43,15 @@ def newest_finished(outputs_dir: str) -> Path:
     Raises:
         UserError: if there is none.
     """
-    finished = list((ROOT / outputs_dir).glob(f"*/*/{MODEL_FILE}"))
+    finished = list(project_path(outputs_dir).glob(f"*/*/{MODEL_FILE}"))
     if not finished:
-        raise UserError(f"run: no finished run in {ROOT / outputs_dir}; train one first: python src/train.py")
+        raise UserError(f"run: no finished run in {project_path(outputs_dir)}; train one first: python src/train.py")
     return max(finished, key=lambda file: file.stat().st_mtime_ns).parent
 
 
 def newest_unfinished(outputs_dir: str, model: str) -> Path | None:
     """Give the folder of this model's newest run that has a checkpoint but did not finish, None if there is none."""
-    started = (ROOT / outputs_dir / model).glob(f"*/{LAST_CHECKPOINT}")
+    started = (project_path(outputs_dir) / model).glob(f"*/{LAST_CHECKPOINT}")
     folders = [file.parents[1] for file in started if not (file.parents[1] / MODEL_FILE).exists()]
     return max(folders, key=lambda folder: (folder / LAST_CHECKPOINT).stat().st_mtime_ns, default=None)
 

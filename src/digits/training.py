@@ -78,7 +78,7 @@ def _run(
     data: MNISTDataModule,
 ) -> None:
     config = OmegaConf.to_yaml(OmegaConf.structured(settings))
-    runs.write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=folder) + config)
+    runs.write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=shlex.quote(str(folder))) + config)
     L.seed_everything(settings.seed, verbose=False)
     model = models.build(settings.model, settings.optimizer, settings.schedule)
     board = TensorBoard(folder, resuming.load(checkpoint, settings.model)["global_step"] + 1 if checkpoint else None)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from digits.config import ROOT, DataConfig
+from digits.config import DataConfig, project_path
 from digits.data import mnist
 
 EVALUATION_BATCH_SIZE = 500
@@ -89,7 +89,7 @@ class MNISTDataModule(L.LightningDataModule):
         super().__init__()
         self.config = config
         self.seed = seed
-        self.folder = ROOT / config.dir
+        self.folder = project_path(config.dir)
 
     def prepare_data(self) -> None:
         """Unpack the files.
