@@ -29,6 +29,9 @@ from digits.tracking.tracker import Tracker
 EXIT_INTERRUPTED = 130
 """What a shell gives a program that Ctrl-C ended: 128 and the number of SIGINT."""
 
+WITHOUT_INFLUENCE = ("data.chunk_size", "data.dir", "outputs_dir", "resume", "run_name", "trainer.devices")
+"""Settings that do not change the result, so that HParams has no columns for them."""
+
 CONFIG_HEADER = """\
 # What this run was made of. To run it again, into a folder of its own:
 #   python src/train.py --config-dir {folder} --config-name config
@@ -93,7 +96,7 @@ def _run(
         _say_how_to_go_on(folder, overrides)
         sys.exit(EXIT_INTERRUPTED)
     figures = {**tracker.epochs[model.trained_epochs - 1], **tracker.tested}
-    board.hyperparameters(_flat(asdict(settings)), tracker.tested)
+    board.hyperparameters(_hyperparameters(asdict(settings)), tracker.tested)
     board.close()
     runs.write_text(folder / "metrics.json", json.dumps(figures, indent=2) + "\n")
     export(model, folder / runs.MODEL_FILE, _metadata(settings.model.name, config, tracker.tested))
@@ -213,11 +216,14 @@ def _say_tested(tested: dict[str, float]) -> None:
     log.info("test loss      %.4f", tested["test/loss"])
 
 
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Give nested settings by dotted keys."""
+def _hyperparameters(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give the settings that shape the result, by dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        if isinstance(value, dict):
+            flat |= _hyperparameters(value, f"{prefix}{key}.")
+        elif prefix + key not in WITHOUT_INFLUENCE:
+            flat[prefix + key] = value
     return flat
 
 
