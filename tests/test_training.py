@@ -76,9 +76,10 @@ def test_a_run_leaves_its_folder(train_tiny: Train, tmp_path: Path) -> None:
 
 def test_the_run_can_be_run_again_from_its_config(train_tiny: Train, command: Command) -> None:
     folder = train_tiny("model=sigmoid", "run_name=first")
-    outcome = command("train", "--config-dir", str(folder), "--config-name", "config", "run_name=second")
+    outcome = command("train", "--config-dir", str(folder), "--config-name", "config")
     assert outcome.code == 0, outcome.err
-    assert same(weights(folder), weights(folder.with_name("second")))
+    (again,) = (one for one in folder.parent.iterdir() if one != folder)
+    assert same(weights(folder), weights(again))
 
 
 @pytest.mark.parametrize("model", ["lenet5", "sigmoid"])
@@ -245,9 +246,8 @@ def test_training_stops_early(train_tiny: Train) -> None:
     assert figures(folder)["epoch"] == 0
 
 
-@pytest.mark.parametrize("schedule", ["none", "cosine", "onecycle"])
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_every_optimizer_learns_with_every_schedule(train_tiny: Train, optimizer: str, schedule: str) -> None:
+@pytest.mark.parametrize(("optimizer", "schedule"), [("adam", "none"), ("adamw", "onecycle"), ("sgd", "cosine")])
+def test_every_optimizer_and_schedule_learns(train_tiny: Train, optimizer: str, schedule: str) -> None:
     folder = train_tiny(f"optimizer={optimizer}", f"schedule={schedule}", "data.batch_size=16", "trainer.max_epochs=2")
     losses = [float(row["train/loss"]) for row in rows(folder)]
     assert losses[1] < losses[0]

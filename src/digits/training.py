@@ -7,7 +7,7 @@ import shlex
 import sys
 import warnings
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def _run(
     device: devices.Device,
     data: MNISTDataModule,
 ) -> None:
-    config = OmegaConf.to_yaml(OmegaConf.structured(settings))
+    config = OmegaConf.to_yaml(OmegaConf.structured(replace(settings, resume=None, run_name=None)))
     runs.write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=shlex.quote(str(folder))) + config)
     L.seed_everything(settings.seed, verbose=False)
     model = models.build(settings.model, settings.optimizer, settings.schedule)

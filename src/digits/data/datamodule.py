@@ -100,7 +100,9 @@ class MNISTDataModule(L.LightningDataModule):
         mnist.prepare(self.folder)
 
     def setup(self, stage: str) -> None:
-        """Read the images and split them; `stage` is Lightning's, the same is done for each."""
+        """Read the images and split them, for all stages together; Lightning asks again for each."""
+        if hasattr(self, "train_set"):
+            return
         images, labels = mnist.read(self.folder, train=True)
         held_out, used = split(labels.numpy(), self.config.val_size, self.config.train_size, self.config.split_seed)
         self.train_set = ResidentImages(images[used], labels[used])

@@ -104,7 +104,7 @@ class DigitClassifier(L.LightningModule):
         """Take one optimizer step for each mini-batch of the chunk.
 
         Returns:
-            The chunk's `train/loss` and `train/accuracy`.
+            The chunk's `train/loss` and `train/accuracy`, and the `train/learning_rate` of its last step.
         """
         optimizer = cast(LightningOptimizer, self.optimizers())
         schedule = cast(LRScheduler, self.lr_schedulers())
@@ -115,13 +115,14 @@ class DigitClassifier(L.LightningModule):
             optimizer.zero_grad()
             self.manual_backward(loss)
             optimizer.step()
+            rate = optimizer.param_groups[0]["lr"]
             schedule.step()
             torch.clear_autocast_cache()  # or the next step would compute with this step's weights, cast to bf16
             chunk_logits.append(logits.detach())
         values: dict[str, Tensor] = self.train_metrics(
             torch.cat(chunk_logits).float(), torch.cat([labels for _, labels in chunk])
         )
-        return values
+        return {**values, "train/learning_rate": torch.tensor(rate)}
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew."""

@@ -43,15 +43,14 @@ class Tracker(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
-        self.curve: list[tuple[int, float, dict[str, Tensor]]] = []
+        self.curve: list[tuple[int, dict[str, Tensor]]] = []
         self.started = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Chunk, batch_idx: int
     ) -> None:
         """Keep the chunk's point of each curve, on the device, and stop the clock after the last chunk."""
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self.curve.append((trainer.global_step, rate, outputs))
+        self.curve.append((trainer.global_step, outputs))
         if trainer.is_last_batch:
             float(outputs["train/loss"])  # waits for a card to finish
             self.seconds = time.perf_counter() - self.started
@@ -59,12 +58,11 @@ class Tracker(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch: its curves and figures to TensorBoard, a row to metrics.csv, a line to the console."""
         module = cast(DigitClassifier, pl_module)
-        for step, rate, values in self.curve:
-            self.board.scalars({**_floats(values), "train/learning_rate": rate}, step)
-        rate, speed = self.curve[-1][1], len(self.data.train_set) / self.seconds
+        for step, values in self.curve:
+            self.board.scalars(_floats(values), step)
         validated = {tag: value for tag, value in trainer.callback_metrics.items() if tag.startswith("val/")}
-        figures = _floats(module.train_metrics.compute() | validated)
-        figures |= {"train/learning_rate": rate, "train/images_per_second": speed}
+        figures = _floats({**self.curve[-1][1], **module.train_metrics.compute(), **validated})
+        figures["train/images_per_second"] = len(self.data.train_set) / self.seconds
         self.epochs.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **figures})
         self._write_rows()
         self.board.scalars({tag: figures[tag] for tag in (*validated, "train/images_per_second")}, trainer.global_step)
