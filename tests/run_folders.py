@@ -1,0 +1,34 @@
+"""What a test reads in a run's folder."""
+
+import csv
+import json
+from pathlib import Path
+
+import torch
+
+
+def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    state: dict[str, torch.Tensor] = checkpoint["state_dict"]
+    return state
+
+
+def steps(folder: Path) -> int:
+    checkpoint: dict[str, int] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return checkpoint["global_step"]
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """Give the rows of metrics.csv but for what a clock says."""
+    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        return [{key: row[key] for key in row if key != "train/images_per_second"} for row in csv.DictReader(file)]
+
+
+def figures(folder: Path) -> dict[str, float]:
+    found: dict[str, float] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    del found["train/images_per_second"]
+    return found
