@@ -1,6 +1,7 @@
 """Runs go on where they stopped, as what they were."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 import lightning.pytorch as L
 import pytest
 import torch
-from conftest import Train
+from conftest import Train, settings
 from run_folders import figures, rows, same, weights
 
-from digits import resuming
-from digits.config import ModelConfig
+from digits import resuming, runs
+from digits.config import ROOT, ModelConfig, SigmoidConfig
 from digits.errors import UserError
+from digits.training import shown, train
 
 
 class Interrupt(L.Callback):
@@ -58,7 +60,8 @@ def test_a_resumed_run_equals_an_undisturbed_one(train_tiny: Train, interrupt: C
     log = (stopped / "train.log").read_text(encoding="utf-8")
     assert "stopped; the last whole epoch is kept" in log
     assert "resume=" in log
-    assert "run_name" not in log.split("To go on:")[1]
+    line = log.split("To go on:")[1].splitlines()[1]
+    assert line.split() == ["python", shown(ROOT / "src" / "train.py"), f"resume={shown(stopped)}"]
     resume = {"auto": "auto", "folder": stopped, "file": stopped / "checkpoints" / "last.ckpt"}[how]
     resumed = train_tiny(*common, f"resume={resume}")
     undisturbed = train_tiny(*common)
@@ -113,6 +116,88 @@ def test_a_run_goes_on_as_what_it_was(train_tiny: Train, override: str, message:
     folder = train_tiny()
     with pytest.raises(UserError, match=message):
         train_tiny(f"resume={folder}", override)
+
+
+def test_an_interrupted_extension_is_not_finished(train_tiny: Train, interrupt: Callable[..., Path]) -> None:
+    folder = train_tiny("run_name=stopped")
+    assert interrupt(1, f"resume={folder}", "trainer.max_epochs=3") == folder
+    assert not (folder / "model.onnx").exists()
+    assert runs.newest_unfinished(str(folder.parents[1]), "*") == folder
+
+
+def test_a_moved_run_keeps_its_best_epoch(train_tiny: Train, tmp_path: Path) -> None:
+    overrides = ("optimizer.learning_rate=1e-9", "schedule=none")  # so the first epoch stays the best
+    folder = train_tiny(*overrides, "trainer.max_epochs=2")
+    best = weights(folder, "best")
+    moved = tmp_path / "moved"
+    folder.rename(moved)
+    assert train_tiny(f"resume={moved}", "trainer.max_epochs=3") == moved
+    assert same(weights(moved, "best"), best)
+    assert figures(moved)["epoch"] == 0
+    assert [row["epoch"] for row in rows(moved)] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(("model", "found"), [("model=sigmoid", False), ("seed=1", True)])
+def test_resume_auto_keeps_to_the_model_that_is_named(train_tiny: Train, model: str, found: bool) -> None:
+    folder = train_tiny()
+    (folder / "model.onnx").unlink()
+    typed = [f"outputs_dir={folder.parents[1]}", "resume=auto", model]
+    checkpoint = resuming.find(settings(*typed), typed)
+    assert checkpoint == (folder / "checkpoints" / "last.ckpt" if found else None)
+
+
+DAMAGE: dict[str, tuple[str, Callable[[bytes], bytes | None], str]] = {
+    "weights changed": ("checkpoints/last.ckpt", lambda old: old[:5000] + bytes(100) + old[5100:], "is damaged"),
+    "checkpoint cut": ("checkpoints/last.ckpt", lambda old: old[:5000], "is damaged"),
+    "best gone": ("checkpoints/best.ckpt", lambda _: None, "is missing"),
+    "metrics of something else": ("metrics.csv", lambda _: b"not,a,csv\n1,2,3\n", "is damaged"),
+    "a metric no number": ("metrics.csv", lambda old: old.replace(b"0.", b"x."), "is damaged"),
+    "a short row": ("metrics.csv", lambda _: b"epoch,step\n0\n", "is damaged"),
+    "an epoch gone": ("metrics.csv", lambda old: old.split(b"\n")[0], "has 0 epochs, not the"),
+    "epochs out of order": ("metrics.csv", lambda _: b"epoch,step\n1,4\n", "are not 0, 1, 2"),
+    "a setting": ("config.yaml", lambda old: old.replace(b"128", b"abc"), "data.batch_size=abc: must be a whole"),
+    "config cut": ("config.yaml", lambda old: old[: len(old) // 2], "config.yaml"),
+    "config a list": ("config.yaml", lambda _: b"- 1\n", "is not the config of a run"),
+    "config no text": ("config.yaml", lambda _: b"\xff\xfe\x00", "is not the folder of a run"),
+}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) -> Path:
+    """A finished run to damage copies of."""
+    typed = [*tiny, "model=sigmoid", f"outputs_dir={tmp_path_factory.mktemp('outputs')}", "trainer.accelerator=cpu"]
+    return train(settings(*typed), typed)
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_run_is_named_before_anything_is_written(
+    small: Path, tmp_path: Path, train_tiny: Train, kind: str
+) -> None:
+    name, change, message = DAMAGE[kind]
+    folder = Path(shutil.copytree(small, tmp_path / "run"))
+    damaged = change((folder / name).read_bytes())
+    (folder / name).unlink()
+    if damaged is not None:
+        (folder / name).write_bytes(damaged)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    with pytest.raises(UserError, match=message) as caught:
+        train_tiny("model=sigmoid", f"resume={folder}", "trainer.max_epochs=2")
+    assert str(folder) in str(caught.value)
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_a_checkpoint_outside_of_a_run_is_named(small: Path, train_tiny: Train, tmp_path: Path) -> None:
+    copied = shutil.copy(small / "checkpoints" / "last.ckpt", tmp_path / "copied.ckpt")
+    with pytest.raises(UserError, match=r"resume=.*copied\.ckpt: is not in the folder of a run"):
+        train_tiny(f"resume={copied}")
+
+
+def test_a_checkpoint_without_its_parts_is_named(small: Path, tmp_path: Path) -> None:
+    parts = torch.load(small / "checkpoints" / "last.ckpt", weights_only=True)
+    del parts["optimizer_states"]
+    torch.save(parts, tmp_path / "part.ckpt")
+    with pytest.raises(UserError, match="it has no optimizer_states"):
+        resuming.load(tmp_path / "part.ckpt", SigmoidConfig("sigmoid", 200))
 
 
 def test_a_resume_that_is_not_there_is_named(train_tiny: Train, tmp_path: Path) -> None:

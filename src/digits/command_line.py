@@ -117,6 +117,8 @@ def explain(error: Exception, schema: type) -> str:
         return f"{group}={option}: there is no such {group}; choose one of {', '.join(sorted(error.options))}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as key=value; quote a value that has spaces, commas or brackets"
+    if several := re.match(r"Ambiguous value for argument '([^']+)'", message):
+        return f"{several[1]}: is several values; add -m to run them one after the other, or quote a single one"
     if key := re.match(r"Could not override '([^'@]+)", message):
         return _unknown(key[1], schema)
     shown = [line.strip() for line in message.splitlines() if not re.match(r" +(full_key|\w+_type)", line)]

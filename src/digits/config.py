@@ -157,7 +157,9 @@ class TrainerConfig:
         require_one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         require_one_of("trainer.precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
         require(1 <= self.max_epochs <= 1_000_000, "trainer.max_epochs", self.max_epochs, "1 to 1000000")
-        one_card = isinstance(self.devices, list) and [type(card) for card in self.devices] == [int]
+        one_card = isinstance(self.devices, list) and [type(card) is int and card >= 0 for card in self.devices] == [
+            True
+        ]
         right = "1, or the number of one card in brackets, such as [1] (training uses one device)"
         require((self.devices == 1 and self.devices is not True) or one_card, "trainer.devices", self.devices, right)
         half_on_cpu = self.precision == "16-mixed" and self.accelerator == "cpu"
@@ -178,7 +180,7 @@ class TrainConfig:
     run_name: str | None
     """The name of the run's folder in outputs_dir/<model>/; null: date and time."""
     resume: str | None
-    """A run's folder or checkpoint to go on from, or auto: the newest unfinished run of this model."""
+    """A run's folder or checkpoint to go on from, or auto: the newest unfinished run."""
     outputs_dir: str
 
     def __post_init__(self) -> None:

@@ -1,11 +1,15 @@
-"""Go on with a run: which checkpoint, and with which settings."""
+"""Go on with a run: which checkpoint, with which settings, and whether all that it needs is whole."""
 
 import pickle
+import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as L
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -19,22 +23,41 @@ from digits.models.classifier import DigitClassifier
 CHANGEABLE = ("data.chunk_size", "data.dir", "outputs_dir", "resume", "run_name", "trainer")
 """Settings, or groups, that a run may go on with other values of; the others would make it another run."""
 
+CHECKPOINT_KEYS = {
+    "callbacks",
+    "epoch",
+    "global_step",
+    "hyper_parameters",
+    "loops",
+    "lr_schedulers",
+    "optimizer_states",
+    "state_dict",
+}
+"""What Lightning puts into a checkpoint that a run can go on from."""
 
-def find(settings: TrainConfig) -> Path | None:
+
+def find(settings: TrainConfig, overrides: list[str]) -> Path | None:
     """Give the checkpoint that `resume` names, None where the run starts anew.
 
+    Args:
+        settings: the config of this command.
+        overrides: what the user typed; auto keeps to the model if one is named there.
+
     Raises:
-        UserError: if there is no such checkpoint.
+        UserError: if there is no such checkpoint, or it is not in the folder of a run.
     """
     if settings.resume is None:
         return None
     if settings.resume == "auto":
-        newest = runs.newest_unfinished(settings.outputs_dir, settings.model.name)
+        model = settings.model.name if any(one.startswith("model=") for one in overrides) else "*"
+        newest = runs.newest_unfinished(settings.outputs_dir, model)
         return newest and newest / runs.LAST_CHECKPOINT
     path = Path(settings.resume).expanduser().resolve()
     checkpoint = path / runs.LAST_CHECKPOINT if path.is_dir() else path
     if not checkpoint.is_file():
         raise UserError(f"resume={settings.resume}: there is no {checkpoint}; give the folder of a run, or auto")
+    if not (checkpoint.parent.parent / runs.CONFIG_FILE).is_file():
+        raise UserError(f"resume={settings.resume}: is not in the folder of a run; give such a folder, or auto")
     return checkpoint
 
 
@@ -47,10 +70,11 @@ def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> 
         checkpoint: in the folder checkpoints/ of a run.
 
     Raises:
-        UserError: if the user typed a setting that would make it another run, or it has its epochs already.
+        UserError: if the user typed a setting that would make it another run, it has its epochs already, or something
+            that it needs is missing or damaged.
     """
-    folder = checkpoint.parents[1]
-    saved, given = load_config(folder), OmegaConf.structured(settings)
+    folder = checkpoint.parent.parent
+    saved, given = OmegaConf.structured(load_settings(folder)), OmegaConf.structured(settings)
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
         now, then = OmegaConf.select(given, key), OmegaConf.select(saved, key)
@@ -64,10 +88,17 @@ def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> 
     asked = merged.trainer.max_epochs
     if done > asked or (done == asked and (folder / runs.MODEL_FILE).exists()):
         raise UserError(f"trainer.max_epochs={asked}: the run {folder} has {done} epochs already; give more")
+    if merged.data.val_size:
+        load(folder / runs.BEST_CHECKPOINT, merged.model)
+    rows = runs.read_metrics(folder)
+    if len(rows) < done:
+        raise UserError(
+            f"{folder / runs.METRICS_FILE}: has {len(rows)} epochs, not the checkpoint's {done}; restore it"
+        )
     return merged
 
 
-def load_config(folder: Path) -> DictConfig:
+def load_settings(folder: Path) -> TrainConfig:
     """Read a run's config.yaml.
 
     Raises:
@@ -81,20 +112,43 @@ def load_config(folder: Path) -> DictConfig:
     if not isinstance(config, DictConfig):
         raise UserError(f"{path}: is not the config of a run")
     config.pop("defaults", None)
-    return config
+    try:
+        return checked(config, TrainConfig)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def load(path: Path, model: ModelConfig) -> dict[str, Any]:
     """Read a checkpoint, plain values and weights only, so that a stranger's can run no code.
 
     Raises:
-        UserError: if it is damaged, is no checkpoint of this project, or is another network's.
+        UserError: if it is missing or damaged, is no checkpoint of this project, or is another network's.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch.load does not look at the sums
+        if damaged is not None:
+            raise UserError(f"{path}: is damaged")
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        found = checkpoint["hyper_parameters"]["model"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        missing = CHECKPOINT_KEYS - checkpoint.keys()
+        found = None if missing else checkpoint["hyper_parameters"]["model"]
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: is missing") from error
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+        pickle.UnpicklingError,
+    ) as error:
         raise UserError(f"{path}: is damaged, or is not a checkpoint of this project") from error
+    if missing:
+        raise UserError(f"{path}: is not a checkpoint of this project; it has no {', '.join(sorted(missing))}")
     if found != asdict(model):
         raise UserError(f"{path}: is a checkpoint of {found}, this is {asdict(model)}")
     return checkpoint
@@ -110,5 +164,21 @@ def restore(model: DigitClassifier, config: ModelConfig, path: Path) -> None:
     try:
         model.load_state_dict(checkpoint["state_dict"])
         model.on_load_checkpoint(checkpoint)
-    except (RuntimeError, KeyError, TypeError) as error:
+    except (RuntimeError, TypeError) as error:
         raise UserError(f"{path}: has other weights than {config.name}") from error
+
+
+class Relocated(L.Callback):
+    """Let a run's folder be moved: Lightning forgets the best epoch of a checkpoint that was written elsewhere."""
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Change the paths that a checkpoint holds to where the run is now."""
+        for callback in trainer.checkpoint_callbacks:
+            state = checkpoint["callbacks"].get(callback.state_key)
+            if isinstance(callback, ModelCheckpoint) and state:
+                before, now = str(state["dirpath"]), str(callback.dirpath)
+                for key in ("dirpath", "best_model_path", "kth_best_model_path", "last_model_path"):
+                    state[key] = str(state[key]).replace(before, now, 1)
+                state["best_k_models"] = {
+                    path.replace(before, now, 1): score for path, score in state["best_k_models"].items()
+                }

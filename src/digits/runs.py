@@ -1,5 +1,6 @@
 """A run's folder: outputs/<model>/<date>_<time>/. A run is finished when its model.onnx is there, written last."""
 
+import csv
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from digits.errors import UserError
 MODEL_FILE = "model.onnx"
 CONFIG_FILE = "config.yaml"
 LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
+METRICS_FILE = "metrics.csv"
 BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
 
 
@@ -50,10 +52,34 @@ def newest_finished(outputs_dir: str) -> Path:
 
 
 def newest_unfinished(outputs_dir: str, model: str) -> Path | None:
-    """Give the folder of this model's newest run that has a checkpoint but did not finish, None if there is none."""
-    started = (project_path(outputs_dir) / model).glob(f"*/{LAST_CHECKPOINT}")
+    """Give the newest run that has a checkpoint but did not finish, None if there is none; model may be `*`."""
+    started = project_path(outputs_dir).glob(f"{model}/*/{LAST_CHECKPOINT}")
     folders = [file.parents[1] for file in started if not (file.parents[1] / MODEL_FILE).exists()]
     return max(folders, key=lambda folder: (folder / LAST_CHECKPOINT).stat().st_mtime_ns, default=None)
+
+
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """Read the metrics.csv of a run, a row an epoch; a run that has none yet has no rows.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    path = folder / METRICS_FILE
+    if not path.exists():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = [{tag: _number(text) for tag, text in row.items()} for row in csv.DictReader(lines, strict=True)]
+        whole_rows = [row["epoch"] for row in rows] == list(range(len(rows)))
+    except (OSError, AttributeError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise UserError(f"{path}: is damaged ({error}); restore the file") from error
+    if not whole_rows:
+        raise UserError(f"{path}: is damaged (its epochs are not 0, 1, 2, ...); restore the file")
+    return rows
+
+
+def _number(text: str) -> float:
+    return int(text) if text.isdecimal() else float(text)
 
 
 @contextmanager

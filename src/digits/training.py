@@ -18,8 +18,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from omegaconf import OmegaConf
 
 from digits import devices, models, resuming, runs
-from digits.command_line import checked
-from digits.config import EvaluateConfig, TrainConfig
+from digits.config import ROOT, EvaluateConfig, TrainConfig
 from digits.data.datamodule import MNISTDataModule
 from digits.reading.export import export
 from digits.tracking.console import ProgressBar, console, log, logging_to
@@ -53,7 +52,7 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
         UserError: if the device, the data, the folder or the run to go on with is not as the settings say.
     """
     _quieten()
-    checkpoint = resuming.find(settings)
+    checkpoint = resuming.find(settings, overrides)
     if checkpoint is not None:
         settings = resuming.continued(settings, overrides, checkpoint)
     device = devices.choose(settings.trainer.accelerator, settings.trainer.devices, "trainer.accelerator")
@@ -64,17 +63,18 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
         runs.write_text(folder / "overrides.yaml", OmegaConf.to_yaml(overrides))
         start = "new run"
     else:
-        folder = checkpoint.parents[1]
+        folder = checkpoint.parent.parent
+        for made_last in ("metrics.json", runs.MODEL_FILE):  # the run is not finished any more
+            (folder / made_last).unlink(missing_ok=True)
         start = f"going on from {shown(checkpoint)}"
     with logging_to(folder / "train.log"):
         log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, device.name, start)
-        _run(settings, overrides, folder, checkpoint, device, data)
+        _run(settings, folder, checkpoint, device, data)
     return folder
 
 
 def _run(
     settings: TrainConfig,
-    overrides: list[str],
     folder: Path,
     checkpoint: Path | None,
     device: devices.Device,
@@ -87,15 +87,15 @@ def _run(
     board = TensorBoard(folder, resuming.load(checkpoint, settings.model)["global_step"] + 1 if checkpoint else None)
     board.config(config)
     tracker = Tracker(folder, board, data)
-    trainer = _trainer(settings, device, folder, [tracker, *_checkpoints(settings, folder)], data)
+    trainer = _trainer(settings, device, folder, [tracker, resuming.Relocated(), *_checkpoints(settings, folder)], data)
     kept = folder / (runs.BEST_CHECKPOINT if settings.data.val_size else runs.LAST_CHECKPOINT)
     with suppress(SystemExit):  # what Lightning makes of Ctrl-C, once it has closed everything
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
         trainer.test(model, data, ckpt_path=kept, weights_only=True, verbose=False)
     if trainer.interrupted:
-        _say_how_to_go_on(folder, overrides)
+        _say_how_to_go_on(folder)
         sys.exit(EXIT_INTERRUPTED)
-    figures = {**tracker.epochs[model.trained_epochs - 1], **tracker.tested}
+    figures = {**tracker.epochs[model.trained_epochs - 1], **tracker.tested}  # the epoch whose weights were kept
     board.hyperparameters(_hyperparameters(asdict(settings)), tracker.tested)
     board.close()
     runs.write_text(folder / "metrics.json", json.dumps(figures, indent=2) + "\n")
@@ -103,7 +103,7 @@ def _run(
     _say_tested(tracker.tested)
     log.info("run            %s", shown(folder))
     log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
-    log.info("               python src/predict.py img=my_digit.png")
+    log.info("               python %s img=my_digit.png", shown(ROOT / "src" / "predict.py"))
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
@@ -117,7 +117,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     """
     _quieten()
     folder = runs.newest_finished(config.outputs_dir) if config.run is None else Path(config.run).expanduser().resolve()
-    settings = checked(resuming.load_config(folder), TrainConfig)
+    settings = resuming.load_settings(folder)
     checkpoint = folder / (runs.BEST_CHECKPOINT if settings.data.val_size else runs.LAST_CHECKPOINT)
     model = models.build(settings.model, settings.optimizer, settings.schedule)
     resuming.restore(model, settings.model, checkpoint)
@@ -202,10 +202,9 @@ def _checkpoints(settings: TrainConfig, folder: Path) -> list[Callback]:
     return [*callbacks, keep(runs.LAST_CHECKPOINT, None)]  # last, because it keeps what the others know
 
 
-def _say_how_to_go_on(folder: Path, overrides: list[str]) -> None:
+def _say_how_to_go_on(folder: Path) -> None:
     if (folder / runs.LAST_CHECKPOINT).exists():
-        kept = [one for one in overrides if one.partition("=")[0] not in ("resume", "run_name")]
-        command = shlex.join(["python", "src/train.py", *kept, f"resume={shown(folder)}"])
+        command = shlex.join(["python", shown(ROOT / "src" / "train.py"), f"resume={shown(folder)}"])
         log.info("stopped; the last whole epoch is kept. To go on:\n  %s", command)
     else:
         log.info("stopped before the first epoch ended, so there is nothing to go on from")

@@ -96,7 +96,7 @@ BAD: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "empty": (lambda _: b"", "is empty"),
     "text": (lambda _: b"this is no picture", "is not a picture that can be read"),
     "truncated": (truncated, "cannot be read|is damaged"),
-    "one pixel": (lambda _: png(1, 1), "has 1x1 pixels; a digit needs at least 4"),
+    "one pixel": (lambda _: png(1, 1), "has 1x1 pixels; a digit needs at least 4 on the longer side"),
     "bomb": (lambda _: png(30_000, 30_000), "too many pixels|has 30000x30000 pixels; at most"),
     "missing pixels": (lambda _: png(500, 500), "cannot be read|is damaged"),
     "no pixels": (lambda _: png(0, 0), "is not a picture|is damaged|cannot be read"),

@@ -79,6 +79,13 @@ def test_one_bad_file_does_not_stop_the_others(command: Command, finished: Path,
     assert "empty.png: is empty" in errors[1]
 
 
+def test_a_missing_file_of_a_list_does_not_stop_the_others(command: Command, finished: Path, draw: Draw) -> None:
+    outcome = command("predict", f"img=[nothing.png,{draw()}]", f"run={finished}", "format=csv")
+    assert outcome.code == 2
+    assert "error: img=nothing.png: no such file or folder" in outcome.err
+    assert [row["answer"] for row in csv.DictReader(io.StringIO(outcome.out))] == ["7"]
+
+
 @pytest.mark.parametrize("kind", ["table", "json", "csv"])
 def test_the_answers_go_to_a_file(command: Command, finished: Path, draw: Draw, tmp_path: Path, kind: str) -> None:
     out = tmp_path / "answers"
@@ -108,8 +115,9 @@ def test_the_newest_finished_run_is_used(command: Command, finished: Path, draw:
         (["img={tmp}/*.xyz"], "no file matches this pattern"),
         (["img={tmp}/void"], "has no pictures"),
         (["img=a.png", "format=xml"], "format=xml: must be one of table, json, csv"),
-        (["img={seven}", "out={tmp}"], "is a folder; give a file's name"),
-        (["img={seven}", "out={tmp}/no/where.csv"], "there is no folder"),
+        (["img={seven}", "run={tmp}/void.onnx", "out={tmp}"], "is a folder; give a file's name"),
+        (["img={seven}", "run={tmp}/void.onnx", "out={tmp}/no/where.csv"], "there is no folder"),
+        (["img={seven}", "run={tmp}/void.onnx", "out={seven}"], "would be written over, and is to be read"),
         (["img={seven}", "run={tmp}/no.onnx"], "no.onnx: cannot be read"),
         (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished"),
         (["img={seven}", "outputs_dir={tmp}/void"], "no finished run in"),

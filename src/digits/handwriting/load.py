@@ -16,7 +16,7 @@ LARGEST_SIDE = 2048
 """Pixels; larger pictures are reduced to it while they are read, since the network sees 28."""
 
 LEAST_SIDE = 4
-"""Pixels; a digit's seven-segment form needs 3x5."""
+"""Pixels of the longer side; the shorter one may have a single pixel, as a tightly cropped 1 has."""
 
 UNIFORM = 16
 """Grey levels of 255; opaque pixels that differ by less carry no shape, so the transparency does."""
@@ -43,7 +43,7 @@ def load(path: Path) -> NDArray[np.float32]:
                     raise UserError(f"{path}: has {width}x{height} pixels; at most {MOST_PIXELS} are read")
                 if max(width, height) < LEAST_SIDE:
                     raise UserError(
-                        f"{path}: has {width}x{height} pixels; a digit needs at least {LEAST_SIDE} on a side"
+                        f"{path}: has {width}x{height} pixels; a digit needs at least {LEAST_SIDE} on the longer side"
                     )
                 picture.draft(None, (LARGEST_SIDE, LARGEST_SIDE))  # a JPEG is decoded at half, a quarter or an eighth
                 if picture.mode in ("1", "P"):  # which Pillow would reduce by leaving pixels out

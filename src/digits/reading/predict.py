@@ -54,20 +54,28 @@ class Reading:
         answer = str(self.ranking[0]) if self.probabilities else UNREADABLE
         confidence = round(max(self.probabilities), 6) if self.probabilities else None
         chances = {f"p{n}": round(self.probabilities[n], 6) if self.probabilities else None for n in range(10)}
-        return {"file": shown(self.file), "answer": answer, "confidence": confidence, "reason": self.reason, **chances}
+        return {
+            "file": printable(self.file),
+            "answer": answer,
+            "confidence": confidence,
+            "reason": self.reason,
+            **chances,
+        }
 
 
 def predict(config: PredictConfig) -> None:
     """Read the pictures that the config names and show or write the answers.
 
-    Files that cannot be read are named on stderr, a line each, and the exit code is 2; the others are read.
+    What cannot be read is named on stderr, a line each, and the exit code is 2; the others are read.
 
     Raises:
         UserError: if no picture can be read, no model is there, or the answers cannot be written.
     """
-    out = None if config.out is None else writable(Path(config.out).expanduser())
-    files = find_pictures(config.img if isinstance(config.img, list) else [config.img])
+    files, errors = find_pictures(config.img if isinstance(config.img, list) else [config.img])
+    if not files:
+        raise UserError(as_lines(errors))
     model = find_model(config.run, config.outputs_dir)
+    out = None if config.out is None else writable(Path(config.out).expanduser(), [*files, model])
     reader = Reader(model)
     sys.stderr.write(f"reading with {model}\n")
     groups = (files[start : start + PICTURES_AT_ONCE] for start in range(0, len(files), PICTURES_AT_ONCE))
@@ -80,17 +88,24 @@ def predict(config: PredictConfig) -> None:
         else:
             write_text(out, text)
             sys.stderr.write(f"{len(readings)} answers are in {out}\n")
-    if len(readings) < len(outcomes):
-        raise UserError("\nerror: ".join(str(outcome) for outcome in outcomes if isinstance(outcome, UserError)))
+    errors += [outcome for outcome in outcomes if isinstance(outcome, UserError)]
+    if errors:
+        raise UserError(as_lines(errors))
 
 
-def find_pictures(names: Iterable[object]) -> list[Path]:
+def as_lines(errors: list[UserError]) -> str:
+    """Put several errors into one, a line each."""
+    return "\nerror: ".join(map(str, errors))
+
+
+def find_pictures(names: Iterable[object]) -> tuple[list[Path], list[UserError]]:
     """Give the picture files that files, folders (with all that is in them) and patterns name, each once.
 
-    Raises:
-        UserError: for a name under which there is no picture.
+    Returns:
+        The files, and an error for each name under which there is no picture.
     """
     found: dict[Path, Path] = {}
+    errors = []
     for name in map(str, names):
         path = Path(name).expanduser()
         if path.is_dir():
@@ -104,10 +119,10 @@ def find_pictures(names: Iterable[object]) -> list[Path]:
             if glob.has_magic(str(path)):
                 missing = "no file matches this pattern"
         if not pictures:
-            raise UserError(f"img={name}: {missing}")
+            errors.append(UserError(f"img={name}: {missing}"))
         for picture in pictures:
             found.setdefault(picture.resolve(), picture)
-    return list(found.values())
+    return list(found.values()), errors
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -137,12 +152,14 @@ def read(reader: Reader, files: list[Path]) -> list[Reading | UserError]:
     return outcomes
 
 
-def writable(path: Path) -> Path:
+def writable(path: Path, inputs: list[Path]) -> Path:
     """Give the path back if a file can be written there, before the work and not after it.
 
     Raises:
-        UserError: if it is a folder, or in none.
+        UserError: if it is a folder, in none, or one of the files that are to be read.
     """
+    if path.exists() and any(path.samefile(one) for one in inputs if one.exists()):
+        raise UserError(f"out={path}: would be written over, and is to be read; give another name")
     if path.is_dir():
         raise UserError(f"out={path}: is a folder; give a file's name")
     if not path.parent.is_dir():
@@ -150,7 +167,7 @@ def writable(path: Path) -> Path:
     return path
 
 
-def shown(file: Path) -> str:
+def printable(file: Path) -> str:
     """Give a file's name as text that can be written anywhere; bytes that are no text become a replacement mark."""
     return os.fsencode(file).decode(errors="replace")
 
@@ -166,9 +183,9 @@ def table(readings: list[Reading]) -> str:
         if reading.probabilities:
             first, second = reading.ranking[:2]
             chances = [f"{reading.probabilities[digit]:.1%}" for digit in (first, second)]
-            grid.add_row(Text(shown(reading.file)), str(first), chances[0], f"{second} ({chances[1]})")
+            grid.add_row(Text(printable(reading.file)), str(first), chances[0], f"{second} ({chances[1]})")
         else:
-            grid.add_row(Text(shown(reading.file)), UNREADABLE, reading.reason, "")
+            grid.add_row(Text(printable(reading.file)), UNREADABLE, reading.reason, "")
     text = io.StringIO()
     Console(file=text, width=None if sys.stdout.isatty() else WIDE).print(grid)
     return text.getvalue()

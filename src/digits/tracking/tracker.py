@@ -12,11 +12,9 @@ from torch import Tensor
 
 from digits.data.datamodule import Chunk, MNISTDataModule
 from digits.models.classifier import DigitClassifier
-from digits.runs import write_text
+from digits.runs import METRICS_FILE, read_metrics, write_text
 from digits.tracking.console import log
 from digits.tracking.tensorboard import TensorBoard
-
-METRICS_CSV = "metrics.csv"
 
 
 class Tracker(L.Callback):
@@ -30,9 +28,9 @@ class Tracker(L.Callback):
 
     def __init__(self, folder: Path, board: TensorBoard, data: MNISTDataModule) -> None:
         self.data = data
-        self.file = folder / METRICS_CSV
+        self.file = folder / METRICS_FILE
         self.board = board
-        self.epochs = _rows(self.file)
+        self.epochs = read_metrics(folder)
         """A row an epoch, the rows of metrics.csv."""
         self.tested: dict[str, float] = {}
         """`test/loss` and `test/accuracy`."""
@@ -105,15 +103,6 @@ class Tracker(L.Callback):
         writer.writeheader()
         writer.writerows(self.epochs)
         write_text(self.file, text.getvalue())
-
-
-def _rows(file: Path) -> list[dict[str, float]]:
-    """Read the metrics.csv of a run that goes on; a new run has none."""
-    if not file.exists():
-        return []
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = csv.DictReader(lines)
-        return [{tag: int(text) if text.isdigit() else float(text) for tag, text in row.items()} for row in rows]
 
 
 def _floats(values: dict[str, Tensor]) -> dict[str, float]:
