@@ -105,17 +105,28 @@ def test_evaluate_repeats_the_test(train_tiny: Train, command: Command, tmp_path
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("checkpoints/best.ckpt", "is damaged, or is not a checkpoint of this project"),
+        ("checkpoints/best.ckpt", "best.ckpt: is missing"),
         ("config.yaml", "is not the folder of a run"),
     ],
 )
-def test_evaluate_names_what_is_damaged(train_tiny: Train, command: Command, damage: str, message: str) -> None:
+def test_evaluate_names_what_is_missing(train_tiny: Train, command: Command, damage: str, message: str) -> None:
     folder = train_tiny()
     (folder / damage).unlink()
     outcome = command("evaluate", f"run={folder}")
     assert outcome.code == 2
     assert message in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_evaluate_refuses_changed_weights(train_tiny: Train, command: Command) -> None:
+    folder = train_tiny()
+    checkpoint = folder / "checkpoints" / "best.ckpt"
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[:5000] + bytes(100) + content[5100:])
+    outcome = command("evaluate", f"run={folder}")
+    assert outcome.code == 2
+    assert "best.ckpt: is damaged" in outcome.err
+    assert not (folder / "evaluate").exists()
 
 
 def test_evaluate_needs_a_run(command: Command, tmp_path: Path) -> None:

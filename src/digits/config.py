@@ -157,9 +157,8 @@ class TrainerConfig:
         require_one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         require_one_of("trainer.precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
         require(1 <= self.max_epochs <= 1_000_000, "trainer.max_epochs", self.max_epochs, "1 to 1000000")
-        one_card = isinstance(self.devices, list) and [type(card) is int and card >= 0 for card in self.devices] == [
-            True
-        ]
+        cards = self.devices if isinstance(self.devices, list) else []
+        one_card = len(cards) == 1 and type(cards[0]) is int and cards[0] >= 0
         right = "1, or the number of one card in brackets, such as [1] (training uses one device)"
         require((self.devices == 1 and self.devices is not True) or one_card, "trainer.devices", self.devices, right)
         half_on_cpu = self.precision == "16-mixed" and self.accelerator == "cpu"
