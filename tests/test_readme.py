@@ -75,7 +75,7 @@ def test_tensorboard_shows_the_runs_by_readable_names(finished: Path) -> None:
     try:
         assert process.stderr is not None
         address = next(found[0] for line in process.stderr if (found := re.search(r"http://localhost:\d+/", line)))
-        with urllib.request.urlopen(f"{address}data/runs", timeout=60) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{address}data/runs", timeout=60) as answer:
             assert "lenet5/finished" in answer.read().decode()
     finally:
         process.terminate()
