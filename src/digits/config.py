@@ -13,6 +13,9 @@ ROOT = Path(__file__).parents[2]
 
 MNIST_TRAINING_IMAGES = 60_000
 
+WITHOUT_INFLUENCE = ("data.chunk_size", "data.dir", "outputs_dir", "resume", "run_name", "trainer.devices")
+"""Settings that do not change the result of a run."""
+
 
 def project_path(path: str) -> Path:
     """Give a folder that is relative to the project's, so that commands do the same from any working directory."""

@@ -16,11 +16,11 @@ from yaml import YAMLError
 
 from digits import runs
 from digits.command_line import checked
-from digits.config import ModelConfig, TrainConfig
+from digits.config import WITHOUT_INFLUENCE, ModelConfig, TrainConfig
 from digits.errors import UserError
 from digits.models.classifier import DigitClassifier
 
-CHANGEABLE = ("data.chunk_size", "data.dir", "outputs_dir", "resume", "run_name", "trainer")
+CHANGEABLE = (*WITHOUT_INFLUENCE, "trainer")
 """Settings, or groups, that a run may go on with other values of; the others would make it another run."""
 
 CHECKPOINT_KEYS = {
@@ -88,14 +88,18 @@ def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> 
     asked = merged.trainer.max_epochs
     if done > asked or (done == asked and (folder / runs.MODEL_FILE).exists()):
         raise UserError(f"trainer.max_epochs={asked}: the run {folder} has {done} epochs already; give more")
-    if merged.data.val_size:
-        load(folder / runs.BEST_CHECKPOINT, merged.model)
+    load(kept_checkpoint(folder, merged), merged.model)
     rows = runs.read_metrics(folder)
     if len(rows) < done:
         raise UserError(
             f"{folder / runs.METRICS_FILE}: has {len(rows)} epochs, not the checkpoint's {done}; restore it"
         )
     return merged
+
+
+def kept_checkpoint(folder: Path, settings: TrainConfig) -> Path:
+    """Give the checkpoint that a run is judged by: best on validation, or the last one where there is none."""
+    return folder / (runs.BEST_CHECKPOINT if settings.data.val_size else runs.LAST_CHECKPOINT)
 
 
 def load_settings(folder: Path) -> TrainConfig:

@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from omegaconf import OmegaConf
 
 from digits import devices, models, resuming, runs
-from digits.config import ROOT, EvaluateConfig, TrainConfig
+from digits.config import ROOT, WITHOUT_INFLUENCE, EvaluateConfig, TrainConfig
 from digits.data.datamodule import MNISTDataModule
 from digits.reading.export import export
 from digits.tracking.console import ProgressBar, console, log, logging_to
@@ -27,9 +27,6 @@ from digits.tracking.tracker import Tracker
 
 EXIT_INTERRUPTED = 130
 """What a shell gives a program that Ctrl-C ended: 128 and the number of SIGINT."""
-
-WITHOUT_INFLUENCE = ("data.chunk_size", "data.dir", "outputs_dir", "resume", "run_name", "trainer.devices")
-"""Settings that do not change the result, so that HParams has no columns for them."""
 
 CONFIG_HEADER = """\
 # What this run was made of. To run it again, into a folder of its own:
@@ -43,7 +40,7 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
 
     Args:
         settings: the checked config.
-        overrides: what the user typed, to be written down and to be typed again.
+        overrides: what the user typed.
 
     Returns:
         The run's folder.
@@ -64,8 +61,9 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
         start = "new run"
     else:
         folder = checkpoint.parent.parent
-        for made_last in ("metrics.json", runs.MODEL_FILE):  # the run is not finished any more
-            (folder / made_last).unlink(missing_ok=True)
+        with runs.user_errors(folder):
+            for made_last in ("metrics.json", runs.MODEL_FILE):  # the run is not finished any more
+                (folder / made_last).unlink(missing_ok=True)
         start = f"going on from {shown(checkpoint)}"
     with logging_to(folder / "train.log"):
         log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, device.name, start)
@@ -88,7 +86,7 @@ def _run(
     board.config(config)
     tracker = Tracker(folder, board, data)
     trainer = _trainer(settings, device, folder, [tracker, resuming.Relocated(), *_checkpoints(settings, folder)], data)
-    kept = folder / (runs.BEST_CHECKPOINT if settings.data.val_size else runs.LAST_CHECKPOINT)
+    kept = resuming.kept_checkpoint(folder, settings)
     with suppress(SystemExit):  # what Lightning makes of Ctrl-C, once it has closed everything
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
         trainer.test(model, data, ckpt_path=kept, weights_only=True, verbose=False)
@@ -118,7 +116,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     _quieten()
     folder = runs.newest_finished(config.outputs_dir) if config.run is None else Path(config.run).expanduser().resolve()
     settings = resuming.load_settings(folder)
-    checkpoint = folder / (runs.BEST_CHECKPOINT if settings.data.val_size else runs.LAST_CHECKPOINT)
+    checkpoint = resuming.kept_checkpoint(folder, settings)
     model = models.build(settings.model, settings.optimizer, settings.schedule)
     resuming.restore(model, settings.model, checkpoint)
     device = devices.choose(config.accelerator, 1, "accelerator")
@@ -158,10 +156,9 @@ def _quieten() -> None:
 def _trainer(
     settings: TrainConfig, device: devices.Device, folder: Path, callbacks: list[Callback], data: MNISTDataModule
 ) -> L.Trainer:
+    # filling new memory would cost a third of the speed, for the sake of code that reads what it never wrote
     deterministic: Any = torch.utils.deterministic
-    deterministic.fill_uninitialized_memory = (
-        False  # costs a third of the speed, for code that reads what it never wrote
-    )
+    deterministic.fill_uninitialized_memory = False
     precision: Any = settings.trainer.precision
     return L.Trainer(
         accelerator=device.accelerator,
@@ -216,7 +213,7 @@ def _say_tested(tested: dict[str, float]) -> None:
 
 
 def _hyperparameters(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Give the settings that shape the result, by dotted keys."""
+    """Give the settings that shape the result, by dotted keys; HParams has a column for each."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, dict):

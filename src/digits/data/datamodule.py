@@ -90,14 +90,17 @@ class MNISTDataModule(L.LightningDataModule):
         self.config = config
         self.seed = seed
         self.folder = project_path(config.dir)
+        self.prepared = False
 
     def prepare_data(self) -> None:
-        """Unpack the files.
+        """Unpack the files, and check them once; Lightning asks again for each stage.
 
         Raises:
             UserError: if they can be neither unpacked nor downloaded.
         """
-        mnist.prepare(self.folder)
+        if not self.prepared:
+            mnist.prepare(self.folder)
+            self.prepared = True
 
     def setup(self, stage: str) -> None:
         """Read the images and split them, for all stages together; Lightning asks again for each."""
