@@ -67,6 +67,12 @@ class DataConfig:
     """Training images used, stratified; null: all that are not held out."""
     split_seed: int
     """What the held-out and the used images are drawn by; independent of the run's seed."""
+    strokes: float
+    """The share of a mini-batch that is digits drawn by the stroke generator instead of MNIST's."""
+    negatives: float
+    """The share that is no digits: letters, signs, scribbles; the network learns to be unsure of them."""
+    drawings: int
+    """How many digits are drawn to take that share from, and as many things that are none."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -80,6 +86,60 @@ class DataConfig:
             right = f"1 to {left} ({images} less data.val_size), or null for all of these"
             require(1 <= self.train_size <= left, "data.train_size", self.train_size, right)
         require(0 <= self.split_seed < 2**32, "data.split_seed", self.split_seed, f"0 to {2**32 - 1}")
+        require(0 <= self.strokes < 1, "data.strokes", self.strokes, "0 to below 1")
+        require(0 <= self.negatives < 1, "data.negatives", self.negatives, "0 to below 1")
+        right = f"at most {1 - self.negatives - 1 / self.batch_size:.4g}, so that a batch has an image of MNIST as well"
+        require(self.mnist_per_batch >= 1, "data.strokes", self.strokes, right)
+        require(10 <= self.drawings <= 10_000_000, "data.drawings", self.drawings, "10 to 10000000")
+
+    @property
+    def strokes_per_batch(self) -> int:
+        """Drawn digits in a mini-batch."""
+        return round(self.strokes * self.batch_size)
+
+    @property
+    def negatives_per_batch(self) -> int:
+        """Things that are no digits in a mini-batch."""
+        return round(self.negatives * self.batch_size)
+
+    @property
+    def mnist_per_batch(self) -> int:
+        """MNIST's images in a mini-batch."""
+        return self.batch_size - self.strokes_per_batch - self.negatives_per_batch
+
+
+@dataclass
+class AugmentConfig:
+    """How training images are changed; its name is that of its file in conf/augment/."""
+
+    name: str
+
+
+@dataclass
+class DistortionConfig(AugmentConfig):
+    """Each image is distorted its own way, evenly from minus to plus each value."""
+
+    rotation: float
+    """Degrees."""
+    shear: float
+    """Pixels to the side for each pixel upwards."""
+    aspect: float
+    """The logarithm of height by width."""
+    scale: float
+    """The logarithm of the size."""
+    shift: float
+    """Pixels, to the side and up or down."""
+    thickness: float
+    """Of the strokes: 1 is a pixel more or less on each side."""
+    elastic: float
+    """The standard deviation of the elastic displacement, in pixels."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        largest = {"rotation": 180, "shear": 2, "aspect": 2, "scale": 2, "shift": 14, "thickness": 1, "elastic": 14}
+        for key, most in largest.items():
+            value = getattr(self, key)
+            require(0 <= value <= most, f"augment.{key}", value, f"0 to {most}")
 
 
 @dataclass
@@ -174,6 +234,7 @@ class TrainConfig:
 
     model: ModelConfig
     data: DataConfig
+    augment: AugmentConfig
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     trainer: TrainerConfig
@@ -242,6 +303,7 @@ class PredictConfig:
 
 NAMED: dict[str, dict[str, type[Any]]] = {
     "model": {"lenet5": ModelConfig, "sigmoid": SigmoidConfig},
+    "augment": {"none": AugmentConfig, "light": DistortionConfig, "handwriting": DistortionConfig},
     "optimizer": {"adam": OptimizerConfig, "adamw": OptimizerConfig, "sgd": SGDConfig},
     "schedule": {"cosine": ScheduleConfig, "none": ScheduleConfig, "onecycle": OneCycleConfig},
 }

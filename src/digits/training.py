@@ -53,7 +53,7 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
     if checkpoint is not None:
         settings = resuming.continued(settings, overrides, checkpoint)
     device = devices.choose(settings.trainer.accelerator, settings.trainer.devices, "trainer.accelerator")
-    data = MNISTDataModule(settings.data, settings.seed)
+    data = MNISTDataModule(settings.data, settings.augment, settings.seed)
     data.prepare_data()
     if checkpoint is None:
         folder = runs.create(settings.outputs_dir, settings.model.name, settings.run_name)
@@ -126,7 +126,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         for event_file in target.glob("events.out.tfevents.*"):  # of the test before, which this one repeats
             event_file.unlink()
     board = TensorBoard(target)
-    data = MNISTDataModule(settings.data, settings.seed)
+    data = MNISTDataModule(settings.data, settings.augment, settings.seed)
     tracker = Tracker(target, board, data)
     with logging_to(None):
         log.info("testing %s on %s", shown(checkpoint), device.name)

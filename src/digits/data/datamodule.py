@@ -1,6 +1,7 @@
 """MNIST as chunks of mini-batches that lie in memory, on the device, as the bytes they are."""
 
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import cast
 
 import lightning.pytorch as L
@@ -9,11 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from digits.config import DataConfig, project_path
-from digits.data import mnist
+from digits.config import AugmentConfig, DataConfig, DistortionConfig, project_path
+from digits.data import drawings, mnist
+from digits.data.augmentation import Distortion
 
 EVALUATION_BATCH_SIZE = 500
 """Images a forward pass without gradients: few enough that LeNet-5's maps stay in the processor's cache."""
+
+TRAINING_DRAWINGS, VALIDATION_DRAWINGS = 1, 2
+"""What they are drawn by; not the run's seed, so that every run is validated on the same drawings."""
 
 Batch = tuple[Tensor, Tensor]
 """Images and labels."""
@@ -44,53 +49,79 @@ class ResidentImages(Dataset[Batch]):
         return len(self.images)
 
 
-class ChunkSampler(Sampler[Tensor]):
-    """Indices by the chunk: in order, or shuffled anew each epoch.
+@dataclass(frozen=True)
+class Share:
+    """What each mini-batch takes from one part of the images."""
 
-    The order depends on seed and epoch alone, not on the size of a chunk or on how the run came to this epoch.
+    images: range
+    """The part: its indices, in one piece."""
+    per_batch: int
+
+
+class ChunkSampler(Sampler[Tensor]):
+    """Indices of the training images by the chunk, shuffled anew each epoch.
+
+    An epoch is a pass over the first part; of the others, each mini-batch takes its share, and they begin again when
+    they are used up. A mini-batch has its parts in their order. All depends on seed and epoch alone, not on the size of
+    a chunk or on how the run came to this epoch.
 
     Args:
-        dataset: what to index.
-        size: images a chunk; the last chunk has what is left.
-        seed: what to shuffle by; None leaves the order as it is.
+        shares: what a mini-batch is made of; the epoch's last one takes what is left of the first part.
+        chunk_size: mini-batches a chunk; the last chunk has what is left.
+        seed: what to shuffle by.
         epoch: gives the epoch to shuffle for; asked with an epoch's first chunk, because a run that goes on makes its
             iterator before it knows where it stands.
     """
 
-    def __init__(
-        self, dataset: Sized, size: int, seed: int | None = None, epoch: Callable[[], int] = lambda: 0
-    ) -> None:
-        self.count = len(dataset)
-        self.size = size
+    def __init__(self, shares: list[Share], chunk_size: int, seed: int, epoch: Callable[[], int]) -> None:
+        self.shares = shares
+        self.chunk_size = chunk_size
         self.seed = seed
         self.epoch = epoch
+        self.batches = -(-len(shares[0].images) // shares[0].per_batch)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Give index tensors, int64 [size]."""
-        order = np.arange(self.count)
-        if self.seed is not None:
-            np.random.default_rng((self.seed, self.epoch())).shuffle(order)
-        yield from torch.from_numpy(order).split(self.size)
+        """Give index tensors, int64 [images of a chunk]."""
+        rng = np.random.default_rng((self.seed, self.epoch()))
+        parts = []
+        for share in self.shares:
+            rounds = -(-self.batches * share.per_batch // len(share.images)) if parts else 1
+            order = np.tile(np.array(share.images), (rounds, 1))
+            for indices in order:
+                rng.shuffle(indices)
+            parts.append(np.split(order.ravel(), range(share.per_batch, order.size, share.per_batch)))
+        for start in range(0, self.batches, self.chunk_size):
+            chunk = range(start, min(start + self.chunk_size, self.batches))
+            pieces = [part[batch] for batch in chunk for part in parts]
+            yield torch.from_numpy(np.concatenate(pieces))
 
     def __len__(self) -> int:
         """Count the chunks."""
-        return -(-self.count // self.size)
+        return -(-self.batches // self.chunk_size)
 
 
 class MNISTDataModule(L.LightningDataModule):
     """The official 60,000/10,000 split, some of the 60,000 held out for validation.
 
+    Where the settings ask for it, a mini-batch has a share of drawn digits and of things that are no digits, in this
+    order behind MNIST's images, and is distorted.
+
     Args:
         config: the settings of conf/data/.
-        seed: what the order of the training images is drawn by.
+        augment: the settings of conf/augment/.
+        seed: what the order of the training images is drawn by, and how they are distorted.
     """
 
-    def __init__(self, config: DataConfig, seed: int) -> None:
+    def __init__(self, config: DataConfig, augment: AugmentConfig, seed: int) -> None:
         super().__init__()
         self.config = config
+        self.augment = augment
         self.seed = seed
         self.folder = project_path(config.dir)
         self.prepared = False
+        self.drawn: dict[str, ResidentImages] = {}
+        """For validation, where training has a share of them: `digits` and `negatives`."""
+        self.distortion: Distortion | None = None
 
     def prepare_data(self) -> None:
         """Unpack the files, and check them once; Lightning asks again for each stage.
@@ -108,40 +139,72 @@ class MNISTDataModule(L.LightningDataModule):
             return
         images, labels = mnist.read(self.folder, train=True)
         held_out, used = split(labels.numpy(), self.config.val_size, self.config.train_size, self.config.split_seed)
-        self.train_set = ResidentImages(images[used], labels[used])
+        parts, self.shares = [(images[used], labels[used])], [Share(range(len(used)), self.config.mnist_per_batch)]
         self.val_set = ResidentImages(images[held_out], labels[held_out])
+        for kind, per_batch in (
+            ("digits", self.config.strokes_per_batch),
+            ("negatives", self.config.negatives_per_batch),
+        ):
+            if not per_batch:
+                continue
+            count, start = self.config.drawings, self.shares[-1].images.stop
+            parts.append(drawings.prepare(self.folder, kind, count, TRAINING_DRAWINGS))
+            self.shares.append(Share(range(start, start + count), per_batch))
+            self.drawn[kind] = ResidentImages(
+                *drawings.prepare(self.folder, kind, -(-count // 10), VALIDATION_DRAWINGS)
+            )
+        self.train_set = ResidentImages(*(torch.cat(part) for part in zip(*parts, strict=True)))
         self.test_set = ResidentImages(*mnist.read(self.folder, train=False))
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps, which is mini-batches, in one pass over the training images."""
-        return -(-len(self.train_set) // self.config.batch_size)
+        mnist_images = self.shares[0]
+        return -(-len(mnist_images.images) // mnist_images.per_batch)
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Training images that the network sees in an epoch."""
+        mnist_images, *others = self.shares
+        return len(mnist_images.images) + self.steps_per_epoch * sum(share.per_batch for share in others)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Deal out the training images in shuffled chunks."""
-        return self._loader(self.train_set, self.config.batch_size * self.config.chunk_size, self.seed)
+        trainer = cast(L.Trainer, self.trainer)
+        if isinstance(self.augment, DistortionConfig):
+            self.distortion = Distortion(self.augment, self.seed, trainer.strategy.root_device)
+        sampler = ChunkSampler(self.shares, self.config.chunk_size, self.seed, lambda: trainer.current_epoch)
+        return self._loader(self.train_set, sampler)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Deal out the validation images in order."""
-        return self._loader(self.val_set, EVALUATION_BATCH_SIZE)
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
+        """Deal out the validation images in order: MNIST's, and the drawn digits where there are some."""
+        drawn = [self.drawn["digits"]] if "digits" in self.drawn else []
+        return [self._loader(one, in_order(one)) for one in (self.val_set, *drawn)]
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Deal out the test images in order."""
-        return self._loader(self.test_set, EVALUATION_BATCH_SIZE)
+        return self._loader(self.test_set, in_order(self.test_set))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Chunk:
-        """Scale a chunk's images to [0, 1], on the device, and cut it into mini-batches."""
+        """Scale a chunk's images to [0, 1], on the device, cut it into mini-batches, and distort the training ones."""
         images, labels = batch
-        scaled = images.unsqueeze(1).float().mul_(1 / 255)
-        size = self.config.batch_size if cast(L.Trainer, self.trainer).training else EVALUATION_BATCH_SIZE
-        return list(zip(scaled.split(size), labels.split(size), strict=True))
-
-    def _loader(self, dataset: ResidentImages, size: int, seed: int | None = None) -> DataLoader[Batch]:
         trainer = cast(L.Trainer, self.trainer)
-        device = trainer.strategy.root_device
+        scaled = images.unsqueeze(1).float().mul_(1 / 255)
+        size = self.config.batch_size if trainer.training else EVALUATION_BATCH_SIZE
+        batches = scaled.split(size)
+        if trainer.training and self.distortion is not None:
+            batches = tuple(self.distortion(one, trainer.global_step + k) for k, one in enumerate(batches))
+        return list(zip(batches, labels.split(size), strict=True))
+
+    def _loader(self, dataset: ResidentImages, sampler: Iterable[Tensor]) -> DataLoader[Batch]:
+        device = cast(L.Trainer, self.trainer).strategy.root_device
         resident = ResidentImages(dataset.images.to(device), dataset.labels.to(device))
-        sampler = ChunkSampler(resident, size, seed, epoch=lambda: trainer.current_epoch)
         return DataLoader(resident, batch_size=None, sampler=sampler)
+
+
+def in_order(dataset: ResidentImages) -> tuple[Tensor, ...]:
+    """Give the indices of all images, in pieces of EVALUATION_BATCH_SIZE."""
+    return torch.arange(len(dataset)).split(EVALUATION_BATCH_SIZE)
 
 
 def split(labels: np.ndarray, val_size: int, train_size: int | None, seed: int) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,13 @@
-"""LeCun's recipe: from a picture's brightness to 28x28 as MNIST has it (LeCun et al. 1998, section III.A)."""
+"""LeCun's recipe: from one digit's ink to 28x28 as MNIST has it (LeCun et al. 1998, section III.A)."""
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
+
+from digits.handwriting.ink import Grey
+
+FAINT = 0.2
+"""The share of a pixel that a stroke narrower than a pixel may fill; with 0.5 pale and thin strokes would break."""
 
 SIDE = 28
 """Pixels of the network's image."""
@@ -13,75 +18,66 @@ BOX = 20
 MIDDLE = 14.5
 """Where the centre of mass comes to: MNIST's 60,000 training images have it at 14.50 +- 0.29, both ways."""
 
-LEAST_CONTRAST = 24
-"""Grey levels of 255 between paper and ink; less is the paper's own grain."""
+FINE = 4
+"""Times the 20 pixels at which the strokes' width is changed."""
+
+THINNEST, THICKEST = 1.5, 3.7
+"""Pixels of the 20: the first and the last hundredth of MNIST's training images have strokes thinner or thicker."""
 
 
-def normalize(brightness: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Bring a picture of one digit to the form of MNIST's.
+def form(ink: Grey) -> Grey:
+    """Bring the ink of one digit, cropped to it, float32 [height, width] in [0, 1], to MNIST's form, [28, 28]."""
+    return centre(scale(with_usual_strokes(ink)))
 
-    Args:
-        brightness: float32 [height, width], 0 to 255, dark ink on light or light on dark.
 
-    Returns:
-        float32 [28, 28] in [0, 1], bright ink on black, or None where there is no ink.
+def stroke_width(ink: Grey) -> float:
+    """Measure how wide the strokes are, in pixels: twice the ink by the length of its outline.
+
+    The outline of an image with soft edges is the sum of its gradients (the coarea formula).
     """
-    ink = find_ink(brightness)
-    if ink is None:
-        return None
-    return centre(scale(crop(ink)))
+    framed = np.pad(ink, 1)
+    across, down = np.diff(framed, axis=1)[:-1], np.diff(framed, axis=0)[:, :-1]
+    return 2 * float(ink.sum()) / float(np.hypot(across, down).sum())
 
 
-def find_ink(brightness: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Say how much ink each pixel has: float32 [height, width] in [0, 1]; None where there is none.
-
-    The paper is the most of a picture, so its median; the ink is what differs most from it, on either side.
-    """
-    paper = float(np.median(brightness))
-    darkest, lightest = np.percentile(brightness, (0.5, 99.5))
-    # of small or thin drawings less than half a percent may be ink, so their extremes count as well
-    if max(lightest - paper, paper - darkest) < LEAST_CONTRAST:
-        darkest, lightest = float(brightness.min()), float(brightness.max())
-    contrast = max(lightest - paper, paper - darkest)
-    if contrast < LEAST_CONTRAST:
-        return None
-    distance = brightness - paper if lightest - paper > paper - darkest else paper - brightness
-    ink: NDArray[np.float32] = np.clip(distance / contrast, 0, 1, dtype=np.float32)
-    return ink
-
-
-def crop(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cut away what has no ink: less than a threshold between the paper's grain and the ink (Otsu 1979)."""
-    threshold = otsu(ink)
-    marked = ink > threshold
-    rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
-    clean = np.where(ink > threshold / 2, ink, 0)  # half of it keeps the strokes' soft edges
-    return clean[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def otsu(ink: NDArray[np.float32]) -> float:
-    """Give the threshold that parts the values best in two classes: the largest variance between them (Otsu 1979)."""
-    counts, edges = np.histogram(ink, bins=64, range=(0, 1))
-    middles = (edges[:-1] + edges[1:]) / 2
-    below = counts.cumsum()[:-1]
-    above = ink.size - below
-    sums = (counts * middles).cumsum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
-    return float(edges[1 + int(np.nanargmax(between))])
-
-
-def scale(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring the longer side to 20 pixels, with antialiasing, and the darkest ink back to 1: [h, w], h, w <= 20."""
+def with_usual_strokes(ink: Grey) -> Grey:
+    """Make strokes thicker or thinner that are far from MNIST's; others stay as they are."""
     height, width = ink.shape
     factor = BOX / max(height, width)
+    now = stroke_width(ink) * factor
+    if THINNEST <= now <= THICKEST:
+        return ink
+    fine = resize(ink, BOX * FINE)
+    now = stroke_width(fine)
+    more = (float(np.clip(now, THINNEST * FINE, THICKEST * FINE)) - now) / 2
+    framed = np.pad(fine, int(max(more, 0)) + 1)
+    mask = framed > (FAINT if more > 0 else 0.5)
+    depth = ndimage.distance_transform_edt(mask)
+    if more < 0:  # no stroke is made to vanish: the thinner ones keep a pixel on each side of their middle
+        ridge = depth[(depth == ndimage.maximum_filter(depth, 2 * FINE + 1)) & mask]
+        more = max(more, FINE / 2 - float(np.percentile(ridge, 10)))
+    distance = depth - ndimage.distance_transform_edt(~mask)
+    changed: Grey = np.clip(distance + more, 0, 1).astype(np.float32)
+    lines, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    return changed[lines[0] : lines[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def resize(ink: Grey, side: int) -> Grey:
+    """Bring the longer side to so many pixels, with antialiasing, and the darkest ink to 1."""
+    height, width = ink.shape
+    factor = side / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     small = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.LANCZOS))
-    scaled: NDArray[np.float32] = np.clip(small / small.max(), 0, 1, dtype=np.float32)
+    scaled: Grey = np.clip(small / small.max(), 0, 1, dtype=np.float32)
     return scaled
 
 
-def centre(ink: NDArray[np.float32]) -> NDArray[np.float32]:
+def scale(ink: Grey) -> Grey:
+    """Bring the longer side to 20 pixels: float32 [h, w], h, w <= 20."""
+    return resize(ink, BOX)
+
+
+def centre(ink: Grey) -> Grey:
     """Lay the ink, at most 20x20, on 28x28 with its centre of mass in the middle, to the nearest whole pixel."""
     page = np.zeros((SIDE, SIDE), dtype=np.float32)
     corner = []

@@ -14,7 +14,7 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from digits.config import ModelConfig, OptimizerConfig, ScheduleConfig
-from digits.data.datamodule import Chunk
+from digits.data.datamodule import Batch, Chunk
 from digits.models.optimizers import build_optimizer, build_schedule
 
 CLASSES = 10
@@ -71,6 +71,7 @@ class DigitClassifier(L.LightningModule):
         )
         self.train_metrics = metrics.clone(prefix="train/")
         self.val_metrics = metrics.clone(prefix="val/")
+        self.drawn_metrics = metrics.clone(prefix="val/drawn_")
         self.test_metrics = metrics.clone(prefix="test/")
         self.confusion_matrix = MulticlassConfusionMatrix(CLASSES)
         """Of the last validation or test; rows true, columns predicted."""
@@ -108,34 +109,44 @@ class DigitClassifier(L.LightningModule):
         """
         optimizer = cast(LightningOptimizer, self.optimizers())
         schedule = cast(LRScheduler, self.lr_schedulers())
-        chunk_logits = []
+        negatives = cast(Any, self.trainer).datamodule.config.negatives_per_batch
+        chunk_logits, chunk_labels = [], []
         for images, labels in chunk:
             logits = self(images)
-            loss = F.cross_entropy(logits, labels)
+            digits = len(labels) - negatives
+            loss = F.cross_entropy(logits[:digits], labels[:digits])
+            if negatives:
+                loss = (digits * loss + negatives * unsureness(logits[digits:])) / len(labels)
             optimizer.zero_grad()
             self.manual_backward(loss)
             optimizer.step()
             rate = optimizer.param_groups[0]["lr"]
             schedule.step()
             torch.clear_autocast_cache()  # or the next step would compute with this step's weights, cast to bf16
-            chunk_logits.append(logits.detach())
-        values: dict[str, Tensor] = self.train_metrics(
-            torch.cat(chunk_logits).float(), torch.cat([labels for _, labels in chunk])
-        )
+            chunk_logits.append(logits[:digits].detach())
+            chunk_labels.append(labels[:digits])
+        values: dict[str, Tensor] = self.train_metrics(torch.cat(chunk_logits).float(), torch.cat(chunk_labels))
         return {**values, "train/learning_rate": torch.tensor(rate)}
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew."""
         self.val_metrics.reset()
+        self.drawn_metrics.reset()
         self.confusion_matrix.reset()
 
-    def validation_step(self, chunk: Chunk, batch_idx: int) -> None:
-        """Count how a chunk of the validation images is read."""
-        self._evaluate(chunk, self.val_metrics)
+    def validation_step(self, chunk: Chunk, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Count how a chunk of the validation images is read: MNIST's first, then the drawn ones if there are some."""
+        if dataloader_idx == 0:
+            self._evaluate(chunk, self.val_metrics)
+        else:
+            logits, labels = self._read(chunk)
+            self.drawn_metrics.update(logits, labels)
 
     def on_validation_epoch_end(self) -> None:
-        """Give `val/loss` and `val/accuracy` to whoever chooses by them."""
+        """Give `val/loss`, `val/accuracy` and, of drawn digits, `val/drawn_...` to whoever chooses by them."""
         self.log_dict(self.val_metrics.compute(), logger=False)
+        if cast(Any, self.trainer).datamodule.drawn:
+            self.log_dict(self.drawn_metrics.compute(), logger=False)
 
     def on_test_epoch_start(self) -> None:
         """Begin to count anew."""
@@ -151,8 +162,19 @@ class DigitClassifier(L.LightningModule):
         return {"probabilities": self._evaluate(chunk, self.test_metrics).softmax(dim=1)}
 
     def _evaluate(self, chunk: Chunk, metrics: MetricCollection) -> Tensor:
-        logits = torch.cat([self(images) for images, _ in chunk]).float()
-        labels = torch.cat([labels for _, labels in chunk])
+        logits, labels = self._read(chunk)
         metrics.update(logits, labels)
         self.confusion_matrix.update(logits, labels)
         return logits
+
+    def _read(self, chunk: Chunk) -> Batch:
+        logits = torch.cat([self(images) for images, _ in chunk]).float()
+        return logits, torch.cat([labels for _, labels in chunk])
+
+
+def unsureness(logits: Tensor) -> Tensor:
+    """Give the cross-entropy of logits [N, 10] to even probabilities: how sure the network is of what is no digit.
+
+    (Hendrycks, Mazeika, Dietterich 2019, Deep Anomaly Detection with Outlier Exposure, section 4.3.)
+    """
+    return -logits.log_softmax(dim=1).mean()

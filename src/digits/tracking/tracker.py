@@ -60,7 +60,7 @@ class Tracker(L.Callback):
             self.board.scalars(_floats(values), step)
         validated = {tag: value for tag, value in trainer.callback_metrics.items() if tag.startswith("val/")}
         figures = _floats({**self.curve[-1][1], **module.train_metrics.compute(), **validated})
-        figures["train/images_per_second"] = len(self.data.train_set) / self.seconds
+        figures["train/images_per_second"] = self.data.images_per_epoch / self.seconds
         self.epochs.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **figures})
         self._write_rows()
         self.board.scalars({tag: figures[tag] for tag in (*validated, "train/images_per_second")}, trainer.global_step)

@@ -1,0 +1,103 @@
+"""A picture's ink, its digits and what each of them becomes: the way from a picture to 28x28, step by step."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from digits.handwriting.ink import Grey, Mask, find_ink, marks, threshold, without_rules
+from digits.handwriting.normalize import form
+from digits.handwriting.segment import MOST_PIECES, Box, Piece, group, pieces, rows
+
+MOST_CUTS = 6
+"""Places at which touching digits may be parted."""
+
+NARROWEST = 0.12
+"""Of its height: what is narrower than that is no digit that was cut off."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A picture that has ink."""
+
+    brightness: Grey
+    """0 to 255."""
+    ink: Grey
+    """How much ink each pixel has, 0 to 1."""
+    level: float
+    """The amount that parts ink and paper."""
+    marks: Mask
+    """What is ink, rules of the paper included."""
+    labels: NDArray[np.int32]
+    """The number of the piece of ink that each pixel belongs to, 0 for none."""
+    pieces: list[Piece]
+    """Without specks and without what only reaches in from outside; at least one."""
+
+    @property
+    def whole(self) -> Piece:
+        """All ink as one digit."""
+        return reduce(or_, self.pieces)
+
+    @property
+    def rows(self) -> list[list[Piece]]:
+        """The ink as several digits, in the order of reading; all as one, if there is too much for digits."""
+        return [[self.whole]] if len(self.pieces) > MOST_PIECES else rows(group(self.pieces))
+
+    def cropped(self, piece: Piece) -> Grey:
+        """Cut out a piece: its ink in [0, 1] with its soft edges, and nothing else."""
+        inside = piece.box.slices
+        mask = np.isin(self.labels[inside], piece.labels)
+        near = ndimage.binary_dilation(mask, np.ones((3, 3)))
+        return np.where(near & (self.ink[inside] > self.level / 2), self.ink[inside], 0)
+
+    def image(self, piece: Piece) -> Grey:
+        """Bring a piece to MNIST's form, float32 [28, 28] in [0, 1], bright ink on black."""
+        return form(self.cropped(piece))
+
+    def cuts(self, piece: Piece) -> list[int]:
+        """Give the columns at which touching digits may be parted: where there is least ink, from left to right."""
+        mask = np.isin(self.labels[piece.box.slices], piece.labels)
+        height, width = mask.shape
+        depth = ndimage.gaussian_filter1d(mask.sum(axis=0).astype(float), width / 60)
+        margin = max(1, int(NARROWEST * height))
+        lows = [x for x in range(margin, width - margin) if depth[x] == depth[max(0, x - margin) : x + margin + 1].min()]
+        lows = [x for place, x in enumerate(lows) if place == 0 or x - lows[place - 1] > margin]
+        return [piece.box.left + x for x in sorted(sorted(lows, key=lambda x: depth[x])[:MOST_CUTS])]
+
+    def between(self, piece: Piece, left: int, right: int) -> Piece | None:
+        """Give what a piece has from one column to before another; None if there is no ink."""
+        box = Box(piece.box.top, left, piece.box.bottom, right)
+        mask = np.isin(self.labels[box.slices], piece.labels)
+        lines, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not lines.size:
+            return None
+        top, left = box.top + int(lines[0]), box.left + int(columns[0])
+        return Piece(Box(top, left, box.top + int(lines[-1]) + 1, box.left + int(columns[-1]) + 1), piece.labels)
+
+
+def find(brightness: Grey) -> Page | None:
+    """Find the ink of a picture.
+
+    Args:
+        brightness: float32 [height, width], 0 to 255, dark ink on light or light on dark.
+
+    Returns:
+        The page, or None where there is no ink.
+    """
+    ink = find_ink(brightness)
+    if ink is None:
+        return None
+    level = threshold(ink)
+    marked = marks(ink, level)
+    labels, found = pieces(without_rules(marked))
+    return Page(brightness, ink, level, marked, labels, found) if found else None
+
+
+def normalize(brightness: Grey) -> Grey | None:
+    """Bring a picture of one digit to MNIST's form, float32 [28, 28] in [0, 1]; None where there is no ink."""
+    page = find(brightness)
+    return None if page is None else page.image(page.whole)

@@ -1,0 +1,178 @@
+"""From ink to digits: which strokes belong together, what is a speck or a neighbour's rest, and the order of reading."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from digits.handwriting.ink import Mask
+
+SPECK = 0.12
+"""The height and width, as a share of the tallest piece's, under which a piece is a speck of dirt."""
+
+BESIDE = 0.5
+"""The share of the narrower one's width over which two pieces must stand above each other to be of one digit."""
+
+PART = 0.62
+"""The share of a digit's height under which a piece may be a part of one: a bar, a stem, half of a broken 8."""
+
+ROW = 0.4
+"""The share of the lower one's height over which two digits must stand beside each other to be in one row."""
+
+MOST_PIECES = 400
+"""More is a texture or a page of text, and no few digits."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a picture: its pixels from top to below bottom and from left to before right."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """What cuts it out of an array."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def __or__(self, other: "Box") -> "Box":
+        """Give the smallest box round both."""
+        return Box(
+            min(self.top, other.top),
+            min(self.left, other.left),
+            max(self.bottom, other.bottom),
+            max(self.right, other.right),
+        )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Ink that hangs together, or several such pieces that are one digit."""
+
+    box: Box
+    labels: tuple[int, ...]
+    """The numbers that its ink has in the labelled picture."""
+
+    def __or__(self, other: "Piece") -> "Piece":
+        """Put two together."""
+        return Piece(self.box | other.box, self.labels + other.labels)
+
+
+def pieces(mask: Mask) -> tuple[NDArray[np.int32], list[Piece]]:
+    """Find the ink that hangs together, without specks and without what only reaches in from outside.
+
+    Returns:
+        The labelled picture, int32 [height, width], 0 for paper, and the pieces, the tallest first.
+    """
+    labels, _ = ndimage.label(mask, np.ones((3, 3)))
+    found = [
+        Piece(Box(rows.start, columns.start, rows.stop, columns.stop), (label,))
+        for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1)
+    ]
+    found.sort(key=lambda piece: -max(piece.box.height, piece.box.width))
+    inside = [piece for piece in found if not _reaches_in(piece.box, mask.shape)]
+    if inside and _size(inside[0]) > 0.5 * _size(found[0]):
+        main = inside[0].box
+        # what touches the picture's edge stays only where it stands above, below or within the digit
+        found = [piece for piece in found if piece in inside or _overlap(piece.box, main) > BESIDE]
+    if not found:
+        return labels, []
+    tallest = _size(found[0])
+    large = [piece for piece in found if _size(piece) >= max(SPECK * tallest, 2)] or found[:1]
+    # a small piece beside a large one is a bit of a broken stroke and no speck
+    small = [piece for piece in found if piece not in large and _beside_any(piece, large, SPECK * tallest)]
+    return labels, large + small
+
+
+def _beside_any(piece: Piece, others: list[Piece], distance: float) -> bool:
+    return any(_gap(piece.box, other.box) < distance for other in others)
+
+
+def _size(piece: Piece) -> int:
+    return max(piece.box.height, piece.box.width)
+
+
+def _reaches_in(box: Box, shape: tuple[int, ...]) -> bool:
+    return box.top == 0 or box.left == 0 or box.bottom == shape[0] or box.right == shape[1]
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Give over what share of the narrower one's width two boxes stand above each other; negative: how far apart."""
+    return (min(one.right, other.right) - max(one.left, other.left)) / min(one.width, other.width)
+
+
+def group(found: list[Piece]) -> list[Piece]:
+    """Put the pieces together that are one digit: small ones go to the digit that they stand above, below or within."""
+    if not found:
+        return []
+    height = _usual_height(found)
+    digits = [piece for piece in found if piece.box.height >= PART * height]
+    for part in sorted((piece for piece in found if piece not in digits), key=lambda piece: -_size(piece)):
+        near = [
+            (_gap(part.box, digit.box), place)
+            for place, digit in enumerate(digits)
+            if _overlap(part.box, digit.box) >= BESIDE or _gap(part.box, digit.box) < 0.1 * height
+        ]
+        distance, place = min(near, default=(height, 0))
+        if distance < 0.4 * height:
+            digits[place] |= part
+        elif _size(part) >= 0.3 * height:
+            digits.append(part)
+    return _within_each_other(digits)
+
+
+def _within_each_other(digits: list[Piece]) -> list[Piece]:
+    """Put together what lies in the same place: a ring and its stem, the strokes of a crossed 7 or an open 4."""
+    merged: list[Piece] = []
+    for digit in sorted(digits, key=lambda piece: piece.box.left):
+        for place, other in enumerate(merged):
+            beside = min(digit.box.bottom, other.box.bottom) - max(digit.box.top, other.box.top)
+            lower = min(digit.box.height, other.box.height)
+            if _overlap(digit.box, other.box) >= BESIDE and beside > 0.3 * lower:
+                merged[place] = other | digit
+                break
+        else:
+            merged.append(digit)
+    return merged
+
+
+def _usual_height(found: list[Piece]) -> float:
+    """Give the height of a digit: the middle one of those that have at least half the tallest one's height."""
+    heights = [piece.box.height for piece in found]
+    return float(np.median([height for height in heights if height >= max(heights) / 2]))
+
+
+def _gap(one: Box, other: Box) -> float:
+    """Give the pixels of paper between two boxes."""
+    across = max(one.left, other.left) - min(one.right, other.right)
+    down = max(one.top, other.top) - min(one.bottom, other.bottom)
+    return float(np.hypot(max(across, 0), max(down, 0)))
+
+
+def rows(digits: list[Piece]) -> list[list[Piece]]:
+    """Put digits in the order of reading: rows from top to bottom, in each from left to right."""
+    lines: list[list[Piece]] = []
+    for digit in sorted(digits, key=lambda piece: piece.box.top + piece.box.bottom):
+        for line in reversed(lines):
+            # a row may lean, so the neighbour to compare with is the nearest one
+            nearest = min(line, key=lambda other: abs(other.box.left - digit.box.left)).box
+            beside = min(digit.box.bottom, nearest.bottom) - max(digit.box.top, nearest.top)
+            if beside > ROW * min(digit.box.height, nearest.height):
+                line.append(digit)
+                break
+        else:
+            lines.append([digit])
+    return [sorted(line, key=lambda piece: piece.box.left) for line in lines]
