@@ -17,10 +17,21 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 from digits.config import NAMED, project_path, require_one_of
 from digits.errors import UserError
 
-PATH_SETTINGS = ("data.dir", "img", "out", "outputs_dir", "resume", "run", "run_name")
+PATH_SETTINGS = (
+    "annotate",
+    "data.dir",
+    "explain",
+    "img",
+    "out",
+    "outputs_dir",
+    "pictures",
+    "resume",
+    "run",
+    "run_name",
+)
 """Settings whose values are names that people gave their files; Hydra's grammar would refuse `img=photo (1).jpg`."""
 
-KINDS = {int: "a whole number", float: "a number", str: "text"}
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 Schema = TypeVar("Schema")
 

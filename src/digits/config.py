@@ -13,6 +13,9 @@ ROOT = Path(__file__).parents[2]
 
 MNIST_TRAINING_IMAGES = 60_000
 
+DIGITS = ("auto", "one", "many")
+"""How many digits a picture may be said to have."""
+
 WITHOUT_INFLUENCE = ("data.chunk_size", "data.dir", "outputs_dir", "resume", "run_name", "trainer.devices")
 """Settings that do not change the result of a run."""
 
@@ -281,7 +284,15 @@ class PredictConfig:
     img: Any
     """A file, a folder, a pattern, or a list of these."""
     run: str | None
-    """A run's folder or an .onnx file; null: the newest finished run."""
+    """A run's folder, an .onnx file, or shipped; null: the newest finished run, or shipped where there is none."""
+    digits: str
+    """How many digits a picture has: one, many, or auto."""
+    reject: bool
+    """Whether to answer `?` to what is no digit."""
+    explain: str | None
+    """The folder for pictures of the steps from each picture to 28x28; null: none."""
+    annotate: str | None
+    """The file for the picture with boxes and answers; null: none."""
     format: str
     """table, json or csv."""
     out: str | None
@@ -298,7 +309,27 @@ class PredictConfig:
             self.img,
             right,
         )
+        require_one_of("digits", self.digits, DIGITS)
         require_one_of("format", self.format, ("table", "json", "csv"))
+
+
+@dataclass
+class ScoreConfig:
+    """Labelled pictures to be scored with: conf/score.yaml."""
+
+    pictures: str
+    """A folder of LABEL_n.ext, in it a folder for each writer; or an .npz file with x and y."""
+    run: str | None
+    """As for predict."""
+    digits: str
+    """How many digits a picture has: one, many, or auto."""
+    out: str | None
+    """The folder for misread.png and score.json; null: score/ in outputs_dir."""
+    outputs_dir: str
+
+    def __post_init__(self) -> None:
+        """Check the choice."""
+        require_one_of("digits", self.digits, DIGITS)
 
 
 NAMED: dict[str, dict[str, type[Any]]] = {

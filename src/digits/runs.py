@@ -39,16 +39,11 @@ def create(outputs_dir: str, model: str, run_name: str | None) -> Path:
             return folder
 
 
-def newest_finished(outputs_dir: str) -> Path:
-    """Give the folder of the run that finished last.
-
-    Raises:
-        UserError: if there is none.
-    """
-    finished = list(project_path(outputs_dir).glob(f"*/*/{MODEL_FILE}"))
-    if not finished:
-        raise UserError(f"run: no finished run in {project_path(outputs_dir)}; train one first: python src/train.py")
-    return max(finished, key=lambda file: file.stat().st_mtime_ns).parent
+def newest_finished(outputs_dir: str) -> Path | None:
+    """Give the folder of the run that finished last, None if there is none."""
+    finished = project_path(outputs_dir).glob(f"*/*/{MODEL_FILE}")
+    newest = max(finished, key=lambda file: file.stat().st_mtime_ns, default=None)
+    return None if newest is None else newest.parent
 
 
 def newest_unfinished(outputs_dir: str, model: str) -> Path | None:

@@ -18,8 +18,9 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from omegaconf import OmegaConf
 
 from digits import devices, models, resuming, runs
-from digits.config import ROOT, WITHOUT_INFLUENCE, EvaluateConfig, TrainConfig
+from digits.config import ROOT, WITHOUT_INFLUENCE, EvaluateConfig, TrainConfig, project_path
 from digits.data.datamodule import MNISTDataModule
+from digits.errors import UserError
 from digits.reading.export import export
 from digits.tracking.console import ProgressBar, console, log, logging_to
 from digits.tracking.tensorboard import TensorBoard
@@ -93,11 +94,13 @@ def _run(
     if trainer.interrupted:
         _say_how_to_go_on(folder)
         sys.exit(EXIT_INTERRUPTED)
+    calibration = tracker.calibrated(model)
     figures = {**tracker.epochs[model.trained_epochs - 1], **tracker.tested}  # the epoch whose weights were kept
     board.hyperparameters(_hyperparameters(asdict(settings)), tracker.tested)
     board.close()
     runs.write_text(folder / "metrics.json", json.dumps(figures, indent=2) + "\n")
-    export(model, folder / runs.MODEL_FILE, _metadata(settings.model.name, config, tracker.tested))
+    metadata = _metadata(settings, config, tracker.tested)
+    export(model, calibration.temperature, folder / runs.MODEL_FILE, metadata)
     _say_tested(tracker.tested)
     log.info("run            %s", shown(folder))
     log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
@@ -108,13 +111,16 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     """Repeat the test of a run from its checkpoint; figures and pictures go to the run's folder evaluate/.
 
     Returns:
-        `test/loss` and `test/accuracy`.
+        The figures of the test, and of what validation says of the confidence.
 
     Raises:
         UserError: if there is no such run, or its checkpoint is damaged or another network's.
     """
     _quieten()
     folder = runs.newest_finished(config.outputs_dir) if config.run is None else Path(config.run).expanduser().resolve()
+    if folder is None:
+        where = project_path(config.outputs_dir)
+        raise UserError(f"run: no finished run in {where}; train one first: python src/train.py")
     settings = resuming.load_settings(folder)
     checkpoint = resuming.kept_checkpoint(folder, settings)
     model = models.build(settings.model, settings.optimizer, settings.schedule)
@@ -132,6 +138,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         log.info("testing %s on %s", shown(checkpoint), device.name)
         trainer = _trainer(settings, device, folder, [tracker], data)
         trainer.test(model, data, verbose=False)
+        tracker.calibrated(model)
         board.close()
         runs.write_text(target / "metrics.json", json.dumps(tracker.tested, indent=2) + "\n")
         _say_tested(tracker.tested)
@@ -223,13 +230,14 @@ def _hyperparameters(settings: dict[str, Any], prefix: str = "") -> dict[str, An
     return flat
 
 
-def _metadata(model: str, config: str, tested: dict[str, float]) -> dict[str, str]:
-    """Say what a model.onnx is."""
+def _metadata(settings: TrainConfig, config: str, tested: dict[str, float]) -> dict[str, str]:
+    """Say what a model.onnx is: how it was made, and its figures by their tags."""
     libraries = ("torch", "lightning", "torchvision", "onnx")
     return {
-        "model": model,
+        "model": settings.model.name,
+        "command": shlex.join(["python", *sys.argv]),
+        "seed": str(settings.seed),
         "config": config,
-        "mnist_test_accuracy": str(tested["test/accuracy"]),
-        "mnist_test_loss": str(tested["test/loss"]),
+        **{tag: str(value) for tag, value in tested.items()},
         "versions": ", ".join(f"{library} {version(library)}" for library in libraries),
     }

@@ -83,7 +83,7 @@ class ChunkSampler(Sampler[Tensor]):
     def __iter__(self) -> Iterator[Tensor]:
         """Give index tensors, int64 [images of a chunk]."""
         rng = np.random.default_rng((self.seed, self.epoch()))
-        parts = []
+        parts: list[list[np.ndarray]] = []
         for share in self.shares:
             rounds = -(-self.batches * share.per_batch // len(share.images)) if parts else 1
             order = np.tile(np.array(share.images), (rounds, 1))
@@ -139,7 +139,8 @@ class MNISTDataModule(L.LightningDataModule):
             return
         images, labels = mnist.read(self.folder, train=True)
         held_out, used = split(labels.numpy(), self.config.val_size, self.config.train_size, self.config.split_seed)
-        parts, self.shares = [(images[used], labels[used])], [Share(range(len(used)), self.config.mnist_per_batch)]
+        parts: list[Batch] = [(images[used], labels[used])]
+        self.shares = [Share(range(len(used)), self.config.mnist_per_batch)]
         self.val_set = ResidentImages(images[held_out], labels[held_out])
         for kind, per_batch in (
             ("digits", self.config.strokes_per_batch),
@@ -204,7 +205,8 @@ class MNISTDataModule(L.LightningDataModule):
 
 def in_order(dataset: ResidentImages) -> tuple[Tensor, ...]:
     """Give the indices of all images, in pieces of EVALUATION_BATCH_SIZE."""
-    return torch.arange(len(dataset)).split(EVALUATION_BATCH_SIZE)
+    indices: tuple[Tensor, ...] = torch.arange(len(dataset)).split(EVALUATION_BATCH_SIZE)
+    return indices
 
 
 def split(labels: np.ndarray, val_size: int, train_size: int | None, seed: int) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
-"""Draw digits, and things that are none, as people do with a pen: forms that MNIST hardly holds, with endless variation.
+"""Draw digits, and things that are none, as people do with a pen: forms that MNIST hardly holds, endlessly varied.
 
-Each picture takes a form of forms.py, varies its points, slant, proportions, tremor and pen, is drawn with ink on paper,
-and comes to 28x28 through handwriting/, exactly as a person's picture would.
+Each picture takes a form of forms.py, varies its points, slant, proportions, tremor and pen, is drawn with ink on
+paper, and comes to 28x28 through handwriting/, exactly as a person's picture would.
 """
 
 import functools
@@ -103,7 +103,7 @@ def sample(forms: tuple[str, ...], rng: Generator) -> list[Points]:
 
 
 def smooth(points: Points) -> Points:
-    """Lay a curve through the points: a cubic spline over the square roots of the gaps, which makes no loops of its own.
+    """Lay a curve through the points: a cubic spline over the square roots of the gaps, lest it make loops.
 
     (Lee 1989, Choosing nodes in parametric curve interpolation.)
     """
@@ -153,7 +153,7 @@ def _drawing(drawings: list[list[Points]], rng: Generator) -> Image.Image:
     for curves in drawings:
         turned = [curve @ hand for curve in curves]
         left = min(float(curve[:, 0].min()) for curve in turned)
-        moved = [curve + (right - left, 0) for curve in turned]
+        moved = [curve + np.array([right - left, 0]) for curve in turned]
         right = max(float(curve[:, 0].max()) for curve in moved) + rng.uniform(-0.08, 0.25)
         placed += moved
     placed = [_with_tremor(curve, rng) for curve in placed]
@@ -176,7 +176,7 @@ def _drawing(drawings: list[list[Points]], rng: Generator) -> Image.Image:
 
 def _hand(rng: Generator) -> NDArray[np.float64]:
     """Give a slant, a proportion and a turn, as a matrix for points in rows."""
-    slant, turn = rng.normal(0.08, 0.18), rng.normal(0, 0.07)
+    slant, turn = rng.normal(0.08, 0.21), rng.normal(0, 0.07)
     width = np.exp(rng.normal(0, 0.25))
     slanted = np.array([[width, 0], [-slant, 1]])
     turned = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])

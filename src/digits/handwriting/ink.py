@@ -185,7 +185,7 @@ def _without_lines(mask: Mask) -> Mask:
             continue
         without = kept & ~_uncrossed(kept, labels == label, thickness)
         rest = np.flatnonzero(without.any(axis=1))
-        if rest.size and width > RULE_LENGTH * (rest[-1] - rest[0] + 1) or count > 1:
+        if (rest.size and width > RULE_LENGTH * (rest[-1] - rest[0] + 1)) or count > 1:
             kept = without
     return kept
 

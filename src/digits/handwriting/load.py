@@ -1,6 +1,7 @@
-"""Open a stranger's picture file and give its brightness."""
+"""Open a stranger's picture file, and give its brightness."""
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,25 @@ UNIFORM = 16
 """Grey levels of 255; opaque pixels that differ by less carry no shape, so the transparency does."""
 
 
-def load(path: Path) -> NDArray[np.float32]:
-    """Read a picture, by its content and not by its name.
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it was read: upright, and reduced where it was large."""
 
-    Returns:
-        Its brightness, float32 [height, width], 0 to 255, upright, with transparent parts filled.
+    image: Image.Image
+    """In any mode."""
+    width: int
+    """Pixels of the whole picture, upright."""
+    height: int
+    """Pixels, likewise."""
+
+    @property
+    def reduction(self) -> float:
+        """How many of the whole picture's pixels one of the reduced one's stands for, each way."""
+        return self.width / self.image.width
+
+
+def open_picture(path: Path) -> Picture:
+    """Read a picture, by its content and not by its name.
 
     Raises:
         UserError: if it cannot be read or is too small or too large.
@@ -49,7 +64,9 @@ def load(path: Path) -> NDArray[np.float32]:
                 if picture.mode in ("1", "P"):  # which Pillow would reduce by leaving pixels out
                     picture = picture.convert("RGBA")
                 picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BOX)
-                return brightness(ImageOps.exif_transpose(picture))
+                upright = ImageOps.exif_transpose(picture)
+                turned = (upright.width > upright.height) != (picture.width > picture.height)
+                return Picture(upright, *((height, width) if turned else (width, height)))
     except UnidentifiedImageError as error:
         empty = path.stat().st_size == 0
         found = "is empty" if empty else "is not a picture that can be read"
@@ -69,10 +86,9 @@ def brightness(picture: Image.Image) -> NDArray[np.float32]:
     Transparent parts become background: where the opaque pixels are all alike, the transparency is the drawing (black
     on a transparent ground), and otherwise the opaque part is the whole picture, and its median fills the rest.
     """
-    if picture.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        values = np.asarray(picture, dtype=np.float32)
-        low, high = float(values.min()), float(values.max())
-        return (values - low) * (255 / (high - low) if high > low else 0)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0, neginf=0)
+        return values * np.float32(255 / _full_scale(float(values.max()), picture.mode))
     if "A" not in picture.getbands() and "transparency" not in picture.info:
         return np.asarray(picture.convert("L"), dtype=np.float32)
     grey, alpha = (np.asarray(band, dtype=np.float32) for band in picture.convert("RGBA").convert("LA").split())
@@ -82,3 +98,9 @@ def brightness(picture: Image.Image) -> NDArray[np.float32]:
     if np.ptp(opaque) < UNIFORM:
         return alpha
     return np.asarray(np.median(opaque) + (grey - np.median(opaque)) * alpha / 255, dtype=np.float32)
+
+
+def _full_scale(largest: float, mode: str) -> float:
+    """Say what white is in a picture of whole numbers or fractions, which do not say it themselves."""
+    scales = (65535.0,) if mode.startswith("I;16") else (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
+    return next((scale for scale in scales if largest <= scale), largest)

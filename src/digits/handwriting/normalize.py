@@ -48,14 +48,17 @@ def with_usual_strokes(ink: Grey) -> Grey:
     if THINNEST <= now <= THICKEST:
         return ink
     fine = resize(ink, BOX * FINE)
-    now = stroke_width(fine)
-    more = (float(np.clip(now, THINNEST * FINE, THICKEST * FINE)) - now) / 2
-    framed = np.pad(fine, int(max(more, 0)) + 1)
-    mask = framed > (FAINT if more > 0 else 0.5)
-    depth = ndimage.distance_transform_edt(mask)
-    if more < 0:  # no stroke is made to vanish: the thinner ones keep a pixel on each side of their middle
-        ridge = depth[(depth == ndimage.maximum_filter(depth, 2 * FINE + 1)) & mask]
-        more = max(more, FINE / 2 - float(np.percentile(ridge, 10)))
+    framed = np.pad(fine, round(THINNEST * FINE))
+    if now < THINNEST:
+        mask = framed > FAINT
+        depth = ndimage.distance_transform_edt(mask)
+        more = (THINNEST * FINE - stroke_width(fine)) / 2
+    else:
+        mask = framed > 0.5
+        depth = ndimage.distance_transform_edt(mask)
+        ridge = depth[(depth == ndimage.maximum_filter(depth, 2 * FINE + 1)) & mask]  # the middle of the strokes
+        # no stroke is made to vanish: the thinner ones keep half a pixel on each side of their middle
+        more = max(THICKEST * FINE / 2 - float(np.median(ridge)), FINE / 2 - float(np.percentile(ridge, 10)))
     distance = depth - ndimage.distance_transform_edt(~mask)
     changed: Grey = np.clip(distance + more, 0, 1).astype(np.float32)
     lines, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))

@@ -1,6 +1,5 @@
 """A picture's ink, its digits and what each of them becomes: the way from a picture to 28x28, step by step."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -22,7 +21,7 @@ NARROWEST = 0.12
 
 @dataclass(frozen=True)
 class Page:
-    """A picture that has ink."""
+    """A picture and its ink."""
 
     brightness: Grey
     """0 to 255."""
@@ -35,11 +34,11 @@ class Page:
     labels: NDArray[np.int32]
     """The number of the piece of ink that each pixel belongs to, 0 for none."""
     pieces: list[Piece]
-    """Without specks and without what only reaches in from outside; at least one."""
+    """Without specks and without what only reaches in from outside; none where there is no ink."""
 
     @property
     def whole(self) -> Piece:
-        """All ink as one digit."""
+        """All ink as one digit; there has to be some."""
         return reduce(or_, self.pieces)
 
     @property
@@ -64,7 +63,9 @@ class Page:
         height, width = mask.shape
         depth = ndimage.gaussian_filter1d(mask.sum(axis=0).astype(float), width / 60)
         margin = max(1, int(NARROWEST * height))
-        lows = [x for x in range(margin, width - margin) if depth[x] == depth[max(0, x - margin) : x + margin + 1].min()]
+        lows = [
+            x for x in range(margin, width - margin) if depth[x] == depth[max(0, x - margin) : x + margin + 1].min()
+        ]
         lows = [x for place, x in enumerate(lows) if place == 0 or x - lows[place - 1] > margin]
         return [piece.box.left + x for x in sorted(sorted(lows, key=lambda x: depth[x])[:MOST_CUTS])]
 
@@ -79,25 +80,23 @@ class Page:
         return Piece(Box(top, left, box.top + int(lines[-1]) + 1, box.left + int(columns[-1]) + 1), piece.labels)
 
 
-def find(brightness: Grey) -> Page | None:
+def find(brightness: Grey) -> Page:
     """Find the ink of a picture.
 
     Args:
         brightness: float32 [height, width], 0 to 255, dark ink on light or light on dark.
-
-    Returns:
-        The page, or None where there is no ink.
     """
     ink = find_ink(brightness)
     if ink is None:
-        return None
+        nothing = np.zeros(brightness.shape, dtype=np.int32)
+        return Page(brightness, nothing.astype(np.float32), 1.0, nothing.astype(bool), nothing, [])
     level = threshold(ink)
     marked = marks(ink, level)
     labels, found = pieces(without_rules(marked))
-    return Page(brightness, ink, level, marked, labels, found) if found else None
+    return Page(brightness, ink, level, marked, labels, found)
 
 
 def normalize(brightness: Grey) -> Grey | None:
     """Bring a picture of one digit to MNIST's form, float32 [28, 28] in [0, 1]; None where there is no ink."""
     page = find(brightness)
-    return None if page is None else page.image(page.whole)
+    return page.image(page.whole) if page.pieces else None

@@ -1,4 +1,4 @@
-"""From ink to digits: which strokes belong together, what is a speck or a neighbour's rest, and the order of reading."""
+"""From ink to digits: which strokes belong together, what is dirt or a neighbour's rest, and the order of reading."""
 
 from dataclasses import dataclass
 

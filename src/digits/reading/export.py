@@ -14,30 +14,32 @@ from digits.runs import whole
 
 
 class _Probabilities(nn.Module):
-    """A classifier with softmax behind it."""
+    """A classifier with its temperature and softmax behind it."""
 
-    def __init__(self, classifier: DigitClassifier) -> None:
+    def __init__(self, classifier: DigitClassifier, temperature: float) -> None:
         super().__init__()
         self.classifier = classifier
+        self.temperature = temperature
 
     def forward(self, image: Tensor) -> Tensor:
         """Give probabilities [N, 10] of images float32 [N, 1, 28, 28] in [0, 1]."""
         logits: Tensor = self.classifier(image)
-        return logits.softmax(dim=1)
+        return (logits / self.temperature).softmax(dim=1)
 
 
-def export(classifier: DigitClassifier, path: Path, metadata: dict[str, str]) -> None:
+def export(classifier: DigitClassifier, temperature: float, path: Path, metadata: dict[str, str]) -> None:
     """Write model.onnx, whole: `image`, float32 [N, 1, 28, 28] in [0, 1], to `probabilities`, float32 [N, 10].
 
     Args:
         classifier: the trained network; it normalises the image itself.
+        temperature: what the logits are divided by.
         path: the file to write.
         metadata: what the file says of itself.
 
     Raises:
         UserError: if the file cannot be written.
     """
-    network = _Probabilities(classifier).cpu().eval()
+    network = _Probabilities(classifier, temperature).cpu().eval()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it counts its own fallbacks at length
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (FutureWarning, DeprecationWarning))  # torch's exporter about its own insides

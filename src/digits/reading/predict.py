@@ -1,66 +1,34 @@
-"""Read pictures and say what is on them: a table, JSON or CSV."""
+"""Read pictures and say what is on them."""
 
-import csv
 import glob
-import io
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
 from digits.config import PredictConfig
 from digits.errors import UserError
-from digits.handwriting.load import load
-from digits.handwriting.normalize import normalize
-from digits.reading.reader import Reader, find_model
-from digits.runs import write_text
+from digits.handwriting.load import brightness, open_picture
+from digits.handwriting.page import Page, find
+from digits.reading.answers import Reading, as_csv, as_json, table
+from digits.reading.explain import annotate, explain
+from digits.reading.reader import SHIPPED, Reader, find_model
+from digits.reading.recognize import Recognizer, Rows
+from digits.runs import user_errors, whole, write_text
 
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
 """What is taken out of a folder; a file that is named itself is opened whatever it is called."""
 
 PICTURES_AT_ONCE = 512
-"""How many 28x28 images go through the network together; bounds the memory."""
+"""How many pictures go through the network together."""
 
-WIDE = 200
-"""Columns of a table that goes to a file or another program."""
+PIXELS_AT_ONCE = 8_000_000
+"""How many of the pictures' pixels are in memory at once; each takes about 20 bytes."""
 
-UNREADABLE = "?"
-"""The answer where there is none; the reason says why."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What was read in one picture."""
-
-    file: Path
-    reason: str = ""
-    """Why there is no answer; empty where there is one."""
-    probabilities: tuple[float, ...] = ()
-    """Of the digits 0 to 9; empty where there is no answer."""
-
-    @property
-    def ranking(self) -> list[int]:
-        """The digits, the likeliest first."""
-        return sorted(range(len(self.probabilities)), key=lambda digit: -self.probabilities[digit])
-
-    def record(self) -> dict[str, Any]:
-        """Give the reading under the names that CSV and JSON have."""
-        answer = str(self.ranking[0]) if self.probabilities else UNREADABLE
-        confidence = round(max(self.probabilities), 6) if self.probabilities else None
-        chances = {f"p{n}": round(self.probabilities[n], 6) if self.probabilities else None for n in range(10)}
-        return {
-            "file": printable(self.file),
-            "answer": answer,
-            "confidence": confidence,
-            "reason": self.reason,
-            **chances,
-        }
+What = TypeVar("What")
 
 
 def predict(config: PredictConfig) -> None:
@@ -75,12 +43,22 @@ def predict(config: PredictConfig) -> None:
     if not files:
         raise UserError(as_lines(errors))
     model = find_model(config.run, config.outputs_dir)
-    out = None if config.out is None else writable(Path(config.out).expanduser(), [*files, model])
-    reader = Reader(model)
-    sys.stderr.write(f"reading with {model}\n")
-    groups = (files[start : start + PICTURES_AT_ONCE] for start in range(0, len(files), PICTURES_AT_ONCE))
-    outcomes = [outcome for group in groups for outcome in read(reader, group)]
-    readings = [outcome for outcome in outcomes if isinstance(outcome, Reading)]
+    out, annotated = (
+        None if path is None else writable(key, Path(path).expanduser(), [*files, model])
+        for key, path in (("out", config.out), ("annotate", config.annotate))
+    )
+    if annotated is not None and (len(files) > 1 or errors):
+        raise UserError(f"annotate={annotated}: is one picture, and img= names {len(files) + len(errors)}")
+    explained = None if config.explain is None else folder(Path(config.explain).expanduser())
+    recognizer = Recognizer(Reader(model), config.digits, config.reject)
+    sys.stderr.write(f"reading with {'the shipped network' if model == SHIPPED else model}\n")
+    readings: list[Reading] = []
+    for reading, page in read(recognizer, files, errors):
+        readings.append(reading)
+        if explained is not None:
+            write_picture(explained / f"{len(readings):03}_{reading.file.stem}.png", explain(page, reading.rows))
+        if annotated is not None:
+            write_picture(annotated, annotate(open_picture(reading.file).image, reading.rows))
     if readings:
         text = {"table": table, "json": as_json, "csv": as_csv}[config.format](readings)
         if out is None:
@@ -88,9 +66,45 @@ def predict(config: PredictConfig) -> None:
         else:
             write_text(out, text)
             sys.stderr.write(f"{len(readings)} answers are in {out}\n")
-    errors += [outcome for outcome in outcomes if isinstance(outcome, UserError)]
     if errors:
         raise UserError(as_lines(errors))
+
+
+def read(recognizer: Recognizer, files: Iterable[Path], errors: list[UserError]) -> Iterator[tuple[Reading, Page]]:
+    """Read pictures in their order; gives what was read in each, and its page.
+
+    Args:
+        recognizer: what reads them.
+        files: the pictures.
+        errors: where to add what cannot be read.
+    """
+
+    def pages() -> Iterator[tuple[tuple[Path, float], Page]]:
+        for file in files:
+            try:
+                picture = open_picture(file)
+                yield (file, picture.reduction), find(brightness(picture.image))
+            except UserError as error:
+                errors.append(error)
+
+    for (file, reduction), page, rows in read_pages(recognizer, pages()):
+        yield Reading(file, rows, reduction), page
+
+
+def read_pages(recognizer: Recognizer, pages: Iterable[tuple[What, Page]]) -> Iterator[tuple[What, Page, Rows]]:
+    """Read pages, many small ones or a few large ones together; gives each back with what it is and its digits."""
+    waiting: list[tuple[What, Page]] = []
+
+    def together() -> Iterator[tuple[What, Page, Rows]]:
+        answers = recognizer.read([page for _, page in waiting])
+        yield from ((what, page, rows) for (what, page), rows in zip(waiting, answers, strict=True))
+        waiting.clear()
+
+    for one in pages:
+        waiting.append(one)
+        if len(waiting) == PICTURES_AT_ONCE or sum(page.ink.size for _, page in waiting) > PIXELS_AT_ONCE:
+            yield from together()
+    yield from together()
 
 
 def as_lines(errors: list[UserError]) -> str:
@@ -131,75 +145,37 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, file) for file in sorted(files) if not file.startswith("."))
 
 
-def read(reader: Reader, files: list[Path]) -> list[Reading | UserError]:
-    """Read some pictures together; what cannot be read gives its error in its place."""
-    outcomes: list[Reading | UserError] = []
-    images: list[NDArray[np.float32]] = []
-    places: list[int] = []
-    for file in files:
-        try:
-            image = normalize(load(file))
-        except UserError as error:
-            outcomes.append(error)
-            continue
-        if image is not None:
-            images.append(image)
-            places.append(len(outcomes))
-        outcomes.append(Reading(file, reason="no ink"))
-    if images:
-        for place, row in zip(places, reader.probabilities(np.stack(images)), strict=True):
-            outcomes[place] = Reading(files[place], probabilities=tuple(map(float, row)))
-    return outcomes
-
-
-def writable(path: Path, inputs: list[Path]) -> Path:
+def writable(key: str, path: Path, inputs: list[Path]) -> Path:
     """Give the path back if a file can be written there, before the work and not after it.
 
     Raises:
         UserError: if it is a folder, in none, or one of the files that are to be read.
     """
     if path.exists() and any(path.samefile(one) for one in inputs if one.exists()):
-        raise UserError(f"out={path}: would be written over, and is to be read; give another name")
+        raise UserError(f"{key}={path}: would be written over, and is to be read; give another name")
     if path.is_dir():
-        raise UserError(f"out={path}: is a folder; give a file's name")
+        raise UserError(f"{key}={path}: is a folder; give a file's name")
     if not path.parent.is_dir():
-        raise UserError(f"out={path}: there is no folder {path.parent}")
+        raise UserError(f"{key}={path}: there is no folder {path.parent}")
     return path
 
 
-def printable(file: Path) -> str:
-    """Give a file's name as text that can be written anywhere; bytes that are no text become a replacement mark."""
-    return os.fsencode(file).decode(errors="replace")
+def folder(path: Path) -> Path:
+    """Make a folder if it is not there.
+
+    Raises:
+        UserError: if it cannot be made.
+    """
+    with user_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
-def table(readings: list[Reading]) -> str:
-    """Lay the answers out for a person: file, answer, confidence, runner-up."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def write_picture(path: Path, picture: Image.Image) -> None:
+    """Write a picture whole, as PNG.
 
-    grid = Table("file", "answer", "confidence", "runner-up")
-    for reading in readings:
-        if reading.probabilities:
-            first, second = reading.ranking[:2]
-            chances = [f"{reading.probabilities[digit]:.1%}" for digit in (first, second)]
-            grid.add_row(Text(printable(reading.file)), str(first), chances[0], f"{second} ({chances[1]})")
-        else:
-            grid.add_row(Text(printable(reading.file)), UNREADABLE, reading.reason, "")
-    text = io.StringIO()
-    Console(file=text, width=None if sys.stdout.isatty() else WIDE).print(grid)
-    return text.getvalue()
-
-
-def as_json(readings: list[Reading]) -> str:
-    """Give a list of objects with the keys of the CSV's header."""
-    return json.dumps([reading.record() for reading in readings], indent=2, ensure_ascii=False) + "\n"
-
-
-def as_csv(readings: list[Reading]) -> str:
-    """Give the header `file,answer,confidence,reason,p0,...,p9` and a line for each picture."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, readings[0].record(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(reading.record() for reading in readings)
-    return text.getvalue()
+    Raises:
+        UserError: if it cannot be written.
+    """
+    with whole(path) as temporary:
+        picture.save(temporary, format="png")

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from digits import runs
 from digits.errors import UserError
 
+SHIPPED = Path(__file__).with_name("shipped.onnx")
+"""The network that comes with the project: `python src/train.py experiment=shipped` made it."""
+
 LARGEST_MODEL = 256 * 2**20
 """Bytes; ours have under 1 MB, so a larger file is something else."""
 
@@ -48,6 +51,7 @@ class Reader:
             raise UserError(
                 f"run={path}: not an ONNX file that can be run; give a run's folder or its model.onnx"
             ) from error
+        self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         signature = [
             (one.name, one.type, one.shape[1:]) for one in self.session.get_inputs() + self.session.get_outputs()
         ]
@@ -56,6 +60,15 @@ class Reader:
             found = ", ".join(f"{name} {shape}" for name, _, shape in signature)
             right = "image [N, 1, 28, 28] to probabilities [N, 10]"
             raise UserError(f"run={path}: is another kind of network (N x {found}); this needs {right}")
+
+    @property
+    def threshold(self) -> float:
+        """The probability of the likeliest digit below which a picture is no digit, as validation found it."""
+        text = self.metadata.get("val/reject_below", "0")
+        try:
+            return float(text)
+        except ValueError as error:
+            raise UserError(f"run={self.path}: says val/reject_below={text}; must be a number") from error
 
     def probabilities(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give the probabilities, float32 [N, 10], of images, float32 [N, 28, 28] in [0, 1], bright ink on black."""
@@ -67,14 +80,18 @@ def find_model(run: str | None, outputs_dir: str) -> Path:
     """Give the model.onnx to read with.
 
     Args:
-        run: a run's folder or an .onnx file; None for the newest finished run.
+        run: a run's folder, an .onnx file, or `shipped`; None for the newest finished run, or the shipped network
+            where there is none yet.
         outputs_dir: where the runs are.
 
     Raises:
         UserError: if there is no such run, or it never finished.
     """
     if run is None:
-        return runs.newest_finished(outputs_dir) / runs.MODEL_FILE
+        newest = runs.newest_finished(outputs_dir)
+        return SHIPPED if newest is None else newest / runs.MODEL_FILE
+    if run == "shipped":
+        return SHIPPED
     path = Path(run).expanduser()
     if not path.is_dir():
         return path

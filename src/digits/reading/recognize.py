@@ -69,7 +69,7 @@ class Recognizer:
         self.threshold = reader.threshold if reject else 0.0
 
     def read(self, pages: list[Page]) -> list[Rows]:
-        """Read the digits of each page; all that is certain to be looked at goes through the network at once."""
+        """Read the digits of each page, no rows where there is no ink; what is sure to be needed is read at once."""
         layouts = [self._layouts(page) for page in pages]
         wanted = [
             (page, piece)
@@ -82,7 +82,7 @@ class Recognizer:
         answers = []
         for page, layout in zip(pages, layouts, strict=True):
             looked = [[[next(found) for _ in row] for row in rows] for rows in layout]
-            best = max(looked, key=_least_confidence)
+            best = max(looked, key=_least_confidence, default=[])
             if self.digits != "one":
                 alone = self.digits == "auto" and sum(map(len, best)) == 1
                 best = [self._parted(page, row, alone) for row in best]
@@ -91,6 +91,8 @@ class Recognizer:
 
     def _layouts(self, page: Page) -> list[list[list[Piece]]]:
         """Give the ways in which a page may be laid out: as one digit, as several, or either."""
+        if not page.pieces:
+            return []
         if self.digits == "one":
             return [[[page.whole]]]
         rows = page.rows

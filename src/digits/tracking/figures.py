@@ -61,6 +61,55 @@ def misread(
     return _drawn(figure)
 
 
+def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64], bins: int = 15) -> Picture:
+    """Draw a reliability diagram: how often answers of a confidence are right (Guo et al. 2017, figure 1).
+
+    Args:
+        stages: probabilities, float32 [N, 10], by the name of what was done to them.
+        labels: int64 [N].
+        bins: of confidence, equally wide.
+    """
+    figure, axes = _page(6, 6)
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, label="as it should be")
+    for (name, probabilities), marker in zip(stages.items(), "os", strict=False):
+        confidences, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+        places = np.minimum((confidences * bins).astype(int), bins - 1)
+        counts = np.bincount(places, minlength=bins)
+        some = counts > 0
+        mean = [np.bincount(places, values, bins)[some] / counts[some] for values in (confidences, right)]
+        error = np.abs(mean[0] - mean[1]) @ counts[some] / len(labels)
+        said, found = mean
+        axes.scatter(said, found, 8 + 250 * np.sqrt(counts[some] / len(labels)), marker=marker, alpha=0.6)
+        axes.plot(said, found, linewidth=1, label=f"{name} the temperature: calibration error {error:.2%}")
+    axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set(title="test: what confidence is worth (area: how many)")
+    axes.legend(loc="upper left")
+    return _drawn(figure)
+
+
+def batch(images: NDArray[np.float32], labels: NDArray[np.int64], columns: int = 16) -> Picture:
+    """Draw a mini-batch as the network sees it, each image under its label; what is no digit has a dash.
+
+    Args:
+        images: float32 [N, 28, 28] in [0, 1].
+        labels: int64 [N], 0 to 9, below 0 for what is no digit.
+        columns: of the picture; it has rows for at most 256 images.
+    """
+    images = images[:256]
+    rows = -(-len(images) // columns)
+    height, width = 36, 30  # pixels of the mosaic: 28 and a margin, with room for the label above
+    mosaic = np.zeros((rows * height, columns * width), dtype=np.float32)
+    figure, axes = _page(columns * 0.55, rows * 0.66 + 0.4)
+    for place, (image, label) in enumerate(zip(images, labels, strict=False)):
+        top, left = place // columns * height + 8, place % columns * width + 1
+        mosaic[top : top + 28, left : left + 28] = image
+        axes.text(left + 13.5, top - 1, "-" if label < 0 else str(label), ha="center", va="bottom", fontsize=7)
+    axes.imshow(mosaic, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
+    axes.set(title=f"the first mini-batch: {len(labels)} images" + (", the first 256" if len(labels) > 256 else ""))
+    axes.axis("off")
+    return _drawn(figure)
+
+
 def first_layer(weights: NDArray[np.float32]) -> Picture:
     """Draw what each unit of the first layer looks for: red where ink excites it, blue where ink calms it.
 

@@ -28,6 +28,10 @@ class TensorBoard:
         for tag, value in values.items():
             self.writer.add_scalar(tag, value, step)
 
+    def training_batch(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
+        """Add a mini-batch as the network sees it: images, float32 [N, 28, 28] in [0, 1], and labels, int64 [N]."""
+        self._picture("train/batch", figures.batch(images, labels), 0)
+
     def confusion_matrix(self, stage: str, counts: NDArray[np.int64], step: int) -> None:
         """Add the confusion matrix, rows true and columns predicted, of `val` or `test`."""
         right, images = np.trace(counts), counts.sum()
@@ -48,6 +52,19 @@ class TensorBoard:
         self._picture("test/misread", figures.misread(images, labels, probabilities), step)
         for digit in range(probabilities.shape[1]):
             self.writer.add_pr_curve(f"test/pr_curve/{digit}", labels == digit, probabilities[:, digit], step)
+
+    def reliability(
+        self, before: NDArray[np.float32], after: NDArray[np.float32], labels: NDArray[np.int64], step: int
+    ) -> None:
+        """Add how often the test's answers of each confidence are right, before and after the temperature.
+
+        Args:
+            before: probabilities, float32 [N, 10].
+            after: the same.
+            labels: int64 [N].
+            step: optimizer steps that the tested weights have behind them.
+        """
+        self._picture("test/reliability", figures.reliability({"before": before, "after": after}, labels), step)
 
     def digits_table(self, counts: NDArray[np.int64], step: int) -> None:
         """Add the table of TP, FP, FN, TN, precision, recall and F1 of each digit, from the test's confusion matrix."""

@@ -10,6 +10,8 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 
+from digits.calibration import Calibration, calibrate, scaled
+from digits.calibration import figures as calibration_figures
 from digits.data.datamodule import Chunk, MNISTDataModule
 from digits.models.classifier import DigitClassifier
 from digits.runs import METRICS_FILE, read_metrics, write_text
@@ -33,7 +35,7 @@ class Tracker(L.Callback):
         self.epochs = read_metrics(folder)
         """A row an epoch, the rows of metrics.csv."""
         self.tested: dict[str, float] = {}
-        """`test/loss` and `test/accuracy`."""
+        """The figures of the test, and of what validation says of the confidence."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the rows of the epochs that a run which goes on has behind it."""
@@ -43,6 +45,14 @@ class Tracker(L.Callback):
         """Start the clock."""
         self.curve: list[tuple[int, dict[str, Tensor]]] = []
         self.started = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Chunk, batch_idx: int
+    ) -> None:
+        """Show the run's first mini-batch, as the network sees it."""
+        if trainer.global_step == 0:
+            images, labels = batch[0]
+            self.board.training_batch(images[:, 0].cpu().numpy(), labels.cpu().numpy())
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Chunk, batch_idx: int
@@ -96,6 +106,20 @@ class Tracker(L.Callback):
         self.board.digits_table(counts, step)
         self.board.test(images, labels, torch.cat(self.probabilities).cpu().numpy(), step)
         self.board.first_layer(module, step)
+
+    def calibrated(self, model: DigitClassifier) -> Calibration:
+        """Calibrate a tested network on validation, and add what this changes in its test to the figures."""
+        calibration, figures = calibrate(model, self.data)
+        labels = self.data.test_set.labels
+        before = torch.cat(self.probabilities).cpu()
+        after = scaled(before, calibration.temperature)
+        for probabilities, stage in ((before, "test/uncalibrated"), (after, "test/calibrated")):
+            figures |= calibration_figures(probabilities, labels, stage)
+        figures["test/rejected"] = float((after.amax(dim=1) < calibration.reject_below).float().mean())
+        self.tested |= figures
+        self.board.scalars(figures, model.trained_steps)
+        self.board.reliability(before.numpy(), after.numpy(), labels.numpy(), model.trained_steps)
+        return calibration
 
     def _write_rows(self) -> None:
         text = io.StringIO()

@@ -1,0 +1,122 @@
+"""What was read in a picture, as a table, JSON or CSV."""
+
+import csv
+import io
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from digits.reading.recognize import UNREADABLE, Digit, Rows
+
+WIDE = 200
+"""Columns of a table that goes to a file or another program."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read in one picture."""
+
+    file: Path
+    rows: Rows = field(default_factory=list)
+    """Empty where there is no ink."""
+    reduction: float = 1.0
+    """How many pixels of the picture one of the boxes' stands for."""
+
+    @property
+    def digits(self) -> list[Digit]:
+        """All digits, in the order of reading."""
+        return [digit for row in self.rows for digit in row]
+
+    @property
+    def answer(self) -> str:
+        """The digits, rows separated by `/`; `?` for what is none, and `?` alone where nothing is a digit."""
+        if not any(not digit.rejected for digit in self.digits):
+            return UNREADABLE
+        return "/".join("".join(digit.answer for digit in row) for row in self.rows)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no answer; empty where there is one."""
+        if not self.rows:
+            return "no ink"
+        return "not a digit" if self.answer == UNREADABLE else ""
+
+    @property
+    def confidence(self) -> float | None:
+        """The probability of the least sure digit, 0 to 1; None where there is no ink."""
+        return min((digit.confidence for digit in self.digits), default=None)
+
+    def record(self) -> dict[str, Any]:
+        """Give the reading under the names that CSV has; p0 to p9 are those of a single digit."""
+        single = self.digits[0].probabilities if len(self.digits) == 1 else [None] * 10
+        return {
+            "file": printable(self.file),
+            "answer": self.answer,
+            "confidence": _rounded(self.confidence),
+            "reason": self.reason,
+            **{f"p{n}": _rounded(single[n]) for n in range(10)},
+        }
+
+    def digit_records(self) -> list[dict[str, Any]]:
+        """Give what JSON says of each digit; the box is left, top, right, bottom in the picture's pixels, upright."""
+        return [
+            {
+                "row": number,
+                "answer": digit.answer,
+                "likeliest": int(digit.probabilities.argmax()),
+                "confidence": _rounded(digit.confidence),
+                "box": [
+                    round(edge * self.reduction)
+                    for edge in (digit.box.left, digit.box.top, digit.box.right, digit.box.bottom)
+                ],
+            }
+            for number, row in enumerate(self.rows)
+            for digit in row
+        ]
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(float(probability), 6)
+
+
+def printable(file: Path) -> str:
+    """Give a file's name as text that can be written anywhere; bytes that are no text become a replacement mark."""
+    return os.fsencode(file).decode(errors="replace")
+
+
+def table(readings: list[Reading]) -> str:
+    """Lay the answers out for a person: file, answer, confidence, and the runner-up or why there is no answer."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table("file", "answer", "confidence", "runner-up")
+    for reading in readings:
+        beside = reading.reason
+        if len(reading.digits) == 1:
+            chances = reading.digits[0].probabilities
+            first, second = (int(digit) for digit in (-chances).argsort(kind="stable")[:2])
+            beside = f"{beside}; likeliest {first}" if beside else f"{second} ({chances[second]:.1%})"
+        confidence = "" if reading.confidence is None else f"{reading.confidence:.1%}"
+        grid.add_row(Text(printable(reading.file)), reading.answer, confidence, beside)
+    text = io.StringIO()
+    Console(file=text, width=None if sys.stdout.isatty() else WIDE).print(grid)
+    return text.getvalue()
+
+
+def as_json(readings: list[Reading]) -> str:
+    """Give a list of objects with the keys of the CSV's header, and `digits` with a box and a confidence for each."""
+    records = [{**reading.record(), "digits": reading.digit_records()} for reading in readings]
+    return json.dumps(records, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_csv(readings: list[Reading]) -> str:
+    """Give the header `file,answer,confidence,reason,p0,...,p9` and a line for each picture."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, readings[0].record(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(reading.record() for reading in readings)
+    return text.getvalue()

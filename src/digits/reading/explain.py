@@ -1,0 +1,95 @@
+"""Pictures for a person to look at: how a picture became 28x28, and what was read where."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from digits.handwriting.normalize import with_usual_strokes
+from digits.handwriting.page import Page
+from digits.handwriting.segment import Box
+from digits.reading.recognize import Digit, Rows
+
+PANEL, GAP, CAPTION = 300, 12, 22
+"""Pixels: the longer side of a step, the margin round it, and the height of the line above it."""
+
+MOST_SHOWN = 40
+"""Digits of which the steps are shown; a page may have hundreds."""
+
+RIGHT, WRONG, PAPER, TEXT = (0, 130, 60), (200, 30, 30), (255, 255, 255), (40, 40, 40)
+"""Colours: a digit, none, the ground and the words."""
+
+
+def annotate(picture: Image.Image, rows: Rows) -> Image.Image:
+    """Draw a box and the answer over each digit of a picture; the boxes are in its pixels."""
+    drawn = picture.convert("RGBA")
+    drawn = Image.alpha_composite(Image.new("RGBA", drawn.size, PAPER), drawn).convert("RGB")
+    pen = ImageDraw.Draw(drawn)
+    line = max(1, max(drawn.size) // 400)
+    for digit in (digit for row in rows for digit in row):
+        _box(pen, digit.box, digit, line)
+        size = max(10, digit.box.height // 3)
+        above = digit.box.top - line
+        place, anchor = ((digit.box.left, above), "lb") if above > size else ((digit.box.left, digit.box.bottom), "lt")
+        pen.text(place, digit.answer, fill=_colour(digit), font=ImageFont.load_default(size), anchor=anchor)
+    return drawn
+
+
+def explain(page: Page, rows: Rows) -> Image.Image:
+    """Lay the steps from the picture to what the network saw side by side, those of each digit in a line below."""
+    digits = [digit for row in rows for digit in row][:MOST_SHOWN]
+    kept = np.isin(page.labels, [label for digit in digits for label in digit.piece.labels])
+    boxes = _grey(1 - kept * 0.85 - (page.marks & ~kept) * 0.15)
+    pen = ImageDraw.Draw(boxes)
+    for digit in digits:
+        _box(pen, digit.box, digit, max(1, max(boxes.size) // 200))
+    lines = [
+        [
+            ("the picture's brightness", _grey(page.brightness / 255)),
+            ("the ink, the light evened out", _grey(1 - page.ink)),
+            ("what is read; pale: left out", boxes),
+        ]
+    ]
+    for digit in digits:
+        ink = page.cropped(digit.piece)
+        answer = f"{digit.probabilities.argmax()} with {digit.confidence:.1%}"
+        lines.append(
+            [
+                ("cropped", _grey(1 - ink)),
+                ("strokes as wide as MNIST's", _grey(1 - with_usual_strokes(ink))),
+                (f"28x28: {'not a digit; ' if digit.rejected else ''}{answer}", _grey(1 - digit.image)),
+            ]
+        )
+    return _sheet(lines)
+
+
+def _sheet(lines: list[list[tuple[str, Image.Image]]]) -> Image.Image:
+    across, down = PANEL + GAP, PANEL + CAPTION + GAP
+    sheet = Image.new("RGB", (3 * across + GAP, len(lines) * down + GAP), (225, 225, 225))
+    pen = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(14)
+    for row, line in enumerate(lines):
+        for column, (caption, picture) in enumerate(line):
+            left, top = GAP + column * across, GAP + row * down
+            pen.text((left, top), caption, fill=TEXT, font=font)
+            sheet.paste(fit(picture, PANEL), (left, top + CAPTION))
+    return sheet
+
+
+def fit(picture: Image.Image, side: int) -> Image.Image:
+    """Bring the longer side to so many pixels; small pictures keep their pixels as squares."""
+    factor = side / max(picture.size)
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    return picture.resize(size, Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX)
+
+
+def _grey(values: NDArray[np.floating]) -> Image.Image:
+    return Image.fromarray((np.clip(values, 0, 1) * 255).astype(np.uint8)).convert("RGB")
+
+
+def _box(pen: ImageDraw.ImageDraw, box: Box, digit: Digit, line: int) -> None:
+    outside = (box.left - line, box.top - line, box.right + line - 1, box.bottom + line - 1)
+    pen.rectangle(outside, outline=_colour(digit), width=line)
+
+
+def _colour(digit: Digit) -> tuple[int, int, int]:
+    return WRONG if digit.rejected else RIGHT

@@ -1,0 +1,125 @@
+"""Labelled pictures: folders of LABEL_n.ext, one a writer, and .npz files with x and y."""
+
+import csv
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.errors import UserError
+from digits.handwriting.load import brightness, open_picture
+from digits.reading.predict import find_pictures
+
+NAME = re.compile(r"(?P<label>[0-9]+(_[0-9]+)*|x)_[0-9]+", re.IGNORECASE)
+"""Of a file, without its ending: rows parted by _, and a number last."""
+
+NO_DIGIT = "x"
+"""The label of what is no digit."""
+
+MOST_BYTES = 2 * 2**30
+"""Of an unpacked .npz file's arrays together; MNIST has 47 MB."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A picture that somebody says what is on."""
+
+    name: str
+    label: str
+    """Rows of digits separated by `/`, or NO_DIGIT."""
+    kind: str
+    """What figures are given for apart."""
+    writer: str
+    source: Path | NDArray[np.float32]
+    """The file, or the brightness, [height, width], 0 to 255."""
+
+    def brightness(self) -> NDArray[np.float32]:
+        """Give the brightness, float32 [height, width], 0 to 255.
+
+        Raises:
+            UserError: if the file cannot be read.
+        """
+        return brightness(open_picture(self.source).image) if isinstance(self.source, Path) else self.source
+
+
+def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
+    """Find the labelled pictures that a folder or an .npz file has.
+
+    Returns:
+        The pictures, and an error for each file that cannot be scored.
+
+    Raises:
+        UserError: if there are none.
+    """
+    path = Path(pictures).expanduser()
+    if path.suffix.lower() == ".npz":
+        return list(_arrays(path)), []
+    if not path.is_dir():
+        right = "a folder of LABEL_n.png, or an .npz file with x and y"
+        raise UserError(f"pictures={pictures}: {'is a file' if path.exists() else 'no such folder'}; give {right}")
+    files, _ = find_pictures([pictures])
+    known = _labels_file(path)
+    found, errors = [], []
+    for file in files:
+        label, kind = known.get(file.resolve(), ("", ""))
+        name = NAME.fullmatch(file.stem)
+        if not label and name is None:
+            right = "LABEL_n, such as 7_1.png, 12345_6879_1.jpg, or x_1.png for what is no digit"
+            errors.append(UserError(f"{file}: has no label in its name; name it {right}"))
+            continue
+        label = label or (name["label"].lower().replace("_", "/") if name else "")
+        found.append(Labelled(str(file.relative_to(path)), label, kind or _kind(label), file.parent.name, file))
+    if not found and not errors:
+        raise UserError(f"pictures={pictures}: has no pictures")
+    return found, errors
+
+
+def _kind(label: str) -> str:
+    return "no digit" if label == NO_DIGIT else "one digit" if len(label) == 1 else "several digits"
+
+
+def _labels_file(folder: Path) -> dict[Path, tuple[str, str]]:
+    """Read label and kind of each file from a labels.tsv in the folder or one of the two above it."""
+    file = next((one / "labels.tsv" for one in (folder, *folder.resolve().parents[:2]) if _is_file(one)), None)
+    if file is None:
+        return {}
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines, delimiter="\t"))
+        return {(file.parent / row["file"]).resolve(): (row["label"], row["kind"]) for row in rows}
+    except (OSError, UnicodeDecodeError, KeyError, TypeError, csv.Error) as error:
+        raise UserError(f"{file}: cannot be read ({error}); needs the columns file, label and kind") from error
+
+
+def _is_file(folder: Path) -> bool:
+    return (folder / "labels.tsv").is_file()
+
+
+def _arrays(path: Path) -> Iterator[Labelled]:
+    """Read an .npz file; it cannot run code, since pickled objects are refused.
+
+    Raises:
+        UserError: if it is not as it must be.
+    """
+    right = "needs x, uint8 [N, height, width], and y, whole numbers [N] from 0 to 9"
+    try:
+        with zipfile.ZipFile(path) as members:
+            size = sum(one.file_size for one in members.infolist())
+        if size > MOST_BYTES:
+            raise UserError(f"pictures={path}: has {size} bytes unpacked; at most {MOST_BYTES} are read")
+        with np.load(path, allow_pickle=False) as arrays:
+            images, labels = arrays["x"], arrays["y"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"pictures={path}: cannot be read ({error}); {right}") from error
+    kinds = (images.dtype.kind, labels.dtype.kind)
+    if images.ndim != 3 or 0 in images.shape or kinds[0] not in "bu" or kinds[1] not in "iu":
+        raise UserError(f"pictures={path}: x is {images.dtype} {images.shape}, y {labels.dtype}; {right}")
+    if labels.shape != images.shape[:1] or labels.min() < 0 or labels.max() > 9:
+        raise UserError(f"pictures={path}: y has the shape {labels.shape}, {labels.min()} to {labels.max()}; {right}")
+    scale = np.float32(255 if images.max() <= 1 else 1)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        yield Labelled(f"{path.stem}[{number}]", str(label), path.stem, path.stem, image.astype(np.float32) * scale)

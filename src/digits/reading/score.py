@@ -1,0 +1,192 @@
+"""Score a network with labelled pictures: how many are read rightly, what is rejected, and a sheet of the misread."""
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from rich.console import Console
+from rich.progress import track
+from scipy.stats import rankdata
+
+from digits.config import ScoreConfig, project_path
+from digits.errors import UserError
+from digits.handwriting.page import Page, find
+from digits.reading.explain import fit
+from digits.reading.labelled import NO_DIGIT, Labelled, find_labelled
+from digits.reading.predict import as_lines, folder, read_pages, write_picture
+from digits.reading.reader import SHIPPED, Reader, find_model
+from digits.reading.recognize import Recognizer, Rows
+from digits.runs import write_text
+
+CELL, COLUMNS, MOST_MISREAD = 96, 6, 300
+"""The sheet's: pixels of a picture's side, pairs of pictures a line, and pictures at most."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a labelled picture was read."""
+
+    picture: Labelled
+    rows: Rows
+
+    @property
+    def likeliest(self) -> str:
+        """The answer if nothing is rejected; empty where there is no ink."""
+        return "/".join("".join(str(digit.probabilities.argmax()) for digit in row) for row in self.rows)
+
+    @property
+    def right(self) -> bool:
+        """Whether the likeliest answer is what is there."""
+        return self.likeliest == self.picture.label
+
+    @property
+    def rejected(self) -> bool:
+        """Whether nothing in the picture is taken for a digit."""
+        return all(digit.rejected for row in self.rows for digit in row)
+
+    @property
+    def confidence(self) -> float:
+        """Of the least sure digit; 0 where there is no ink."""
+        return min((digit.confidence for row in self.rows for digit in row), default=0.0)
+
+
+def score(config: ScoreConfig) -> None:
+    """Read the pictures, print the score, and write score.json and misread.png.
+
+    What cannot be read is named on stderr, a line each, counts as wrong nowhere, and makes the exit code 2.
+
+    Raises:
+        UserError: if nothing can be scored, or the results cannot be written.
+    """
+    pictures, errors = find_labelled(config.pictures)
+    model = find_model(config.run, config.outputs_dir)
+    recognizer = Recognizer(Reader(model), config.digits, reject=True)
+    out = folder(project_path(config.outputs_dir) / "score" if config.out is None else Path(config.out).expanduser())
+    sys.stderr.write(f"reading with {'the shipped network' if model == SHIPPED else model}\n")
+    results = list(_read(recognizer, pictures, errors))
+    if results:
+        figures = summary(results)
+        sys.stdout.write(report(figures))
+        write_text(out / "score.json", json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+        misread = [result for result in results if result.picture.label != NO_DIGIT and not result.right]
+        taken = [result for result in results if result.picture.label == NO_DIGIT and not result.rejected]
+        write_picture(out / "misread.png", sheet(misread + taken))
+        sys.stderr.write(f"score.json and misread.png are in {out}\n")
+    if errors:
+        raise UserError(as_lines(errors))
+
+
+def _read(recognizer: Recognizer, pictures: list[Labelled], errors: list[UserError]) -> Iterator[Result]:
+    def pages() -> Iterator[tuple[Labelled, Page]]:
+        for picture in track(pictures, "reading", console=console, transient=True, disable=not console.is_terminal):
+            try:
+                yield picture, find(picture.brightness())
+            except UserError as error:
+                errors.append(error)
+
+    console = Console(stderr=True)
+    for picture, _, rows in read_pages(recognizer, pages()):
+        yield Result(picture, rows)
+
+
+def summary(results: list[Result]) -> dict[str, Any]:
+    """Give the figures: shares from 0 to 1, of all digits, per kind and per writer, and for what is no digit."""
+    digits = [result for result in results if result.picture.label != NO_DIGIT]
+    others = [result for result in results if result.picture.label == NO_DIGIT]
+    figures: dict[str, Any] = {}
+    if digits:
+        by_writer = _by(digits, lambda result: result.picture.writer)
+        figures = {
+            "all": _shares(digits),
+            "mean_over_writers": round(float(np.mean([one["right"] for one in by_writer.values()])), 6),
+            "kinds": _by(digits, lambda result: result.picture.kind),
+            "writers": by_writer,
+        }
+    if others:
+        figures["no_digit"] = {"pictures": len(others), "rejected": _share(result.rejected for result in others)}
+    single = [result for result in digits if len(result.picture.label) == 1]
+    if others and single:
+        scores = [np.array([result.confidence for result in group]) for group in (single, others)]
+        figures["no_digit"]["auroc"] = round(auroc(*scores), 6)
+    return figures
+
+
+def _by(results: list[Result], key: Callable[[Result], str]) -> dict[str, dict[str, float]]:
+    groups: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        groups[key(result)].append(result)
+    return {name: _shares(group) for name, group in sorted(groups.items())}
+
+
+def _shares(results: list[Result]) -> dict[str, float]:
+    return {
+        "pictures": len(results),
+        "right": _share(result.right for result in results),
+        "rejected": _share(result.rejected for result in results),
+    }
+
+
+def _share(values: Iterable[bool]) -> float:
+    return round(float(np.mean(list(values))), 6)
+
+
+def auroc(positives: NDArray[np.float64], negatives: NDArray[np.float64]) -> float:
+    """Give the chance that a positive has a larger score than a negative, ties by half (Mann, Whitney 1947)."""
+    ranks = rankdata(np.concatenate([positives, negatives]))
+    least = len(positives) * (len(positives) + 1) / 2
+    return float((ranks[: len(positives)].sum() - least) / (len(positives) * len(negatives)))
+
+
+def report(figures: dict[str, Any]) -> str:
+    """Lay the figures out for a person."""
+    lines = []
+    for title, groups in (("kind", figures.get("kinds", {})), ("writer", figures.get("writers", {}))):
+        if not groups:
+            continue
+        width = max(map(len, (*groups, title)))
+        lines.append(f"{title:<{width}}  pictures    right  rejected")
+        lines += [
+            f"{name:<{width}}  {one['pictures']:>8}  {one['right']:>6.1%}  {one['rejected']:>8.1%}"
+            for name, one in groups.items()
+        ]
+        lines.append("")
+    if "all" in figures:
+        every = figures["all"]
+        lines.append(f"right            {every['right']:.2%} of {every['pictures']}, without rejecting any")
+        lines.append(f"mean of writers  {figures['mean_over_writers']:.2%}")
+        lines.append(f"rejected         {every['rejected']:.2%}")
+    if "no_digit" in figures:
+        other = figures["no_digit"]
+        lines.append(f"no digit         {other['rejected']:.2%} of {other['pictures']} rejected")
+        if "auroc" in other:
+            lines.append(f"AUROC            {other['auroc']:.4f} of single digits against no digits")
+    return "\n".join(lines) + "\n"
+
+
+def sheet(results: list[Result]) -> Image.Image:
+    """Draw what was misread: the picture and what the network saw, under label, answer and confidence."""
+    shown = results[:MOST_MISREAD]
+    gap, caption = 8, 32
+    width, height = 2 * CELL + 2 * gap, CELL + caption + gap
+    rows = max(1, -(-len(shown) // COLUMNS))
+    page = Image.new("RGB", (COLUMNS * width + gap, rows * height + gap), (235, 235, 235))
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(11)
+    if not shown:
+        pen.text((gap, gap), "nothing was misread", fill=(0, 0, 0), font=font)
+    for place, result in enumerate(shown):
+        left, top = gap + place % COLUMNS * width, gap + place // COLUMNS * height
+        text = f"{result.picture.label} read as {result.likeliest or 'no ink'}  {result.confidence:.0%}"
+        pen.text((left, top), f"{result.picture.name[-32:]}\n{text[:34]}", fill=(0, 0, 0), font=font)
+        picture = Image.fromarray(result.picture.brightness().astype(np.uint8)).convert("RGB")
+        page.paste(fit(picture, CELL), (left, top + caption))
+        seen = [digit.image for row in result.rows for digit in row][:1]
+        for image in seen:
+            page.paste(fit(Image.fromarray((image * 255).astype(np.uint8)), CELL), (left + CELL + gap, top + caption))
+    return page
