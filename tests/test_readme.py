@@ -38,7 +38,7 @@ def test_there_is_no_command_that_nothing_runs() -> None:
 @pytest.fixture
 def workplace(tmp_path: Path, finished: Path, draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A folder with the README's files in it, as the working directory; gives what makes a command tiny."""
-    for name in ("my_digit.png", "one.png", "two.jpg", "scans/a.png", "scans/b.png"):
+    for name in ("my_digit.png", "page.jpg", "one.png", "two.jpg", "scans/a.png", "digits/me/7_1.png"):
         draw(name)
     outputs = tmp_path / "outputs"
     shutil.copytree(finished, outputs / "lenet5" / "2026-11-20_12-00-00")

@@ -6,7 +6,6 @@ import pytest
 from conftest import Command, Train
 
 from digits import runs
-from digits.config import ROOT
 from digits.errors import UserError
 
 
@@ -50,5 +49,8 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_relative_folders_are_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert runs.newest_unfinished("outputs", "no such model") is None
-    with pytest.raises(UserError, match=str(ROOT / "outputs")):
-        runs.newest_finished("outputs/no such folder")
+    assert runs.newest_finished("outputs/no such folder") is None
+    shown = runs.create(str(tmp_path / "here"), "lenet5", "one")
+    (shown / runs.MODEL_FILE).write_bytes(b"")
+    monkeypatch.setattr(runs, "project_path", lambda name: tmp_path / name)
+    assert runs.newest_finished("here") == shown

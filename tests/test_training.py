@@ -9,6 +9,8 @@ import yaml
 from conftest import Command, Train
 from run_folders import figures, rows, same, steps, weights
 
+DRAWN = ("data.strokes=0.2", "data.negatives=0.1", "data.drawings=50")
+
 
 def test_a_run_leaves_its_folder(train_tiny: Train, tmp_path: Path) -> None:
     folder = train_tiny("run_name=mine", "trainer.max_epochs=2")
@@ -67,6 +69,32 @@ def test_the_size_of_a_chunk_changes_nothing(train_tiny: Train, precision: str) 
     assert same(weights(one), weights(some))
     assert same(weights(one), weights(all_at_once))
     assert [row["step"] for row in rows(one)] == ["11", "22"]
+
+
+def test_the_size_of_a_chunk_changes_nothing_with_drawings_and_distortion(train_tiny: Train) -> None:
+    common = ("data.batch_size=48", "trainer.max_epochs=2", "augment=handwriting", *DRAWN)
+    one, some = (train_tiny(*common, f"data.chunk_size={size}") for size in (1, 16))
+    assert steps(one) == steps(some) == 2 * 16  # 512 images, 33 of them in a mini-batch
+    assert same(weights(one), weights(some))
+
+
+def test_a_run_with_drawings_and_distortion_goes_on_as_if_never_stopped(train_tiny: Train) -> None:
+    settings = ("augment=handwriting", "schedule=none", *DRAWN)
+    whole = train_tiny("trainer.max_epochs=2", *settings)
+    part = train_tiny("trainer.max_epochs=1", *settings)
+    train_tiny(f"resume={part}", "trainer.max_epochs=2")
+    assert same(weights(whole), weights(part))
+    assert figures(whole)["val/drawn_loss"] == figures(part)["val/drawn_loss"]
+
+
+def test_confidence_is_calibrated_on_validation(train_tiny: Train) -> None:
+    found = figures(train_tiny("trainer.max_epochs=2", *DRAWN))
+    assert found["val/temperature"] != 1
+    assert 0.1 <= found["val/reject_below"] <= 1
+    assert found["val/mnist_rejected"] <= 0.003
+    assert found["val/drawn_rejected"] <= 0.01
+    assert found["test/uncalibrated/nll"] == pytest.approx(found["test/loss"], abs=1e-4)
+    assert found["test/calibrated/nll"] < found["test/uncalibrated/nll"]
 
 
 def test_without_validation_the_last_weights_are_tested(train_tiny: Train) -> None:

@@ -96,7 +96,8 @@ def _run(
         sys.exit(EXIT_INTERRUPTED)
     calibration = tracker.calibrated(model)
     figures = {**tracker.epochs[model.trained_epochs - 1], **tracker.tested}  # the epoch whose weights were kept
-    board.hyperparameters(_hyperparameters(asdict(settings)), tracker.tested)
+    best = {tag: tracker.tested[tag] for tag in ("test/accuracy", "test/loss")}
+    board.hyperparameters(_hyperparameters(asdict(settings)), best)
     board.close()
     runs.write_text(folder / "metrics.json", json.dumps(figures, indent=2) + "\n")
     metadata = _metadata(settings, config, tracker.tested)

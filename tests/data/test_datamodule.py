@@ -13,7 +13,8 @@ from conftest import settings
 
 from digits.config import DataConfig
 from digits.data import mnist
-from digits.data.datamodule import ChunkSampler, MNISTDataModule, split
+from digits.data.datamodule import ChunkSampler, MNISTDataModule, Share, split
+from digits.data.strokes import NOT_A_DIGIT
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,9 @@ def test_held_out_and_used_images_are_stratified(labels: Any, val_size: int, tra
 def test_the_split_depends_on_its_own_seed_alone(data_dir: Path) -> None:
     parts = []
     for seed, split_seed in ((1, 0), (2, 0), (1, 1)):
-        data = MNISTDataModule(config(data_dir, split_seed=split_seed, train_size=100, val_size=100), seed)
+        data = MNISTDataModule(
+            config(data_dir, split_seed=split_seed, train_size=100, val_size=100), settings().augment, seed
+        )
         data.setup("fit")
         parts.append((data.train_set.images, data.val_set.images))
     assert torch.equal(parts[0][0], parts[1][0])
@@ -58,24 +61,51 @@ def test_the_split_depends_on_its_own_seed_alone(data_dir: Path) -> None:
     assert not torch.equal(parts[0][1], parts[2][1])
 
 
-def order(size: int, seed: int | None, epoch: int, count: int = 1000) -> list[int]:
-    sampler = ChunkSampler(range(count), size, seed, epoch=lambda: epoch)
+def batches(chunk_size: int, seed: int, epoch: int, *others: Share) -> list[list[int]]:
+    """The indices of each mini-batch: 10 from the first 1,000 images, and what the other shares add."""
+    shares = [Share(range(1000), 10), *others]
+    sampler = ChunkSampler(shares, chunk_size, seed, epoch=lambda: epoch)
     chunks = list(sampler)
+    size = sum(share.per_batch for share in shares)
     assert len(chunks) == len(sampler)
-    assert {len(chunk) for chunk in chunks[:-1]} <= {size}
-    return [int(index) for chunk in chunks for index in chunk]
+    assert {len(chunk) for chunk in chunks[:-1]} <= {size * chunk_size}
+    return [batch.tolist() for chunk in chunks for batch in chunk.split(size)]
 
 
 def test_the_order_depends_on_seed_and_epoch_alone() -> None:
-    assert order(64, 1, 0) == order(640, 1, 0)
-    assert sorted(order(64, 1, 0)) == list(range(1000))
-    assert order(64, 1, 0) != order(64, 1, 1)
-    assert order(64, 1, 1) != order(64, 2, 0)
-    assert order(64, None, 5) == list(range(1000))
+    assert batches(3, 1, 0) == batches(64, 1, 0)
+    assert sorted(index for batch in batches(3, 1, 0) for index in batch) == list(range(1000))
+    assert batches(3, 1, 0) != batches(3, 1, 1)
+    assert batches(3, 1, 1) != batches(3, 2, 0)
+
+
+def test_each_mini_batch_has_its_shares_in_their_order() -> None:
+    found = batches(7, 1, 0, Share(range(1000, 1030), 2), Share(range(1030, 1100), 3))
+    assert len(found) == 100
+    assert sorted(index for batch in found for index in batch[:10]) == list(range(1000))
+    drawn = [index for batch in found for index in batch[10:12]]
+    assert sorted(drawn[:30]) == sorted(drawn[30:60]) == list(range(1000, 1030))  # all once, then all again
+    assert {index for batch in found for index in batch[12:]} == set(range(1030, 1100))
+    assert found == batches(64, 1, 0, Share(range(1000, 1030), 2), Share(range(1030, 1100), 3))
+
+
+def test_drawings_are_resident_behind_mnist(data_dir: Path) -> None:
+    drawn = config(data_dir, train_size=100, val_size=20, batch_size=50, strokes=0.2, negatives=0.1, drawings=20)
+    data = MNISTDataModule(drawn, settings().augment, 1)
+    data.setup("fit")
+    assert data.train_set.labels[100:].tolist() == [*range(10), *range(10), *[NOT_A_DIGIT] * 20]
+    assert [(share.images, share.per_batch) for share in data.shares] == [
+        (range(100), 35),
+        (range(100, 120), 10),
+        (range(120, 140), 5),
+    ]
+    assert data.steps_per_epoch == 3
+    assert data.images_per_epoch == 100 + 3 * 15
+    assert {kind: len(one) for kind, one in data.drawn.items()} == {"digits": 2, "negatives": 2}
 
 
 def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
-    data = MNISTDataModule(config(data_dir, train_size=100, val_size=0), 1)
+    data = MNISTDataModule(config(data_dir, train_size=100, val_size=0), settings().augment, 1)
     data.trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     data.setup("test")
     images, labels = next(iter(data.test_dataloader()))
@@ -89,6 +119,6 @@ def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
 
 
 def test_steps_are_counted_with_the_last_smaller_batch(data_dir: Path) -> None:
-    data = MNISTDataModule(config(data_dir, train_size=257, batch_size=128), 1)
+    data = MNISTDataModule(config(data_dir, train_size=257, batch_size=128), settings().augment, 1)
     data.setup("fit")
     assert data.steps_per_epoch == 3

@@ -9,11 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from digits.errors import UserError
 from digits.handwriting import load as module
-from digits.handwriting.load import load
+from digits.handwriting.load import brightness as brightness_of
+from digits.handwriting.load import open_picture
+
+
+def load(path: Path) -> NDArray[np.float32]:
+    return brightness_of(open_picture(path).image)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "I;16", "F"])
@@ -21,7 +27,7 @@ def test_every_mode_is_read(tmp_path: Path, mode: str) -> None:
     grey = Image.new("L", (40, 60), 255)
     grey.paste(0, (10, 10, 20, 50))
     through = grey.convert("RGB") if mode == "HSV" else grey
-    picture = Image.fromarray(np.asarray(grey).astype("<u2") * 256) if mode == "I;16" else through.convert(mode)
+    picture = Image.fromarray(np.asarray(grey).astype("<u2") * 257) if mode == "I;16" else through.convert(mode)
     suffix = ".png" if mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else ".tiff"
     if mode == "HSV":
         picture, suffix = picture.convert("RGB"), ".bmp"
@@ -31,6 +37,30 @@ def test_every_mode_is_read(tmp_path: Path, mode: str) -> None:
     assert brightness.dtype == np.float32
     assert brightness[30, 15] < 20
     assert brightness[30, 30] > 235
+
+
+@pytest.mark.parametrize("largest", [255, 65535, 10_000_000])
+def test_whole_numbers_keep_their_scale(tmp_path: Path, largest: int) -> None:
+    values = np.zeros((40, 60), dtype=np.int32)
+    values[10:20, 10:20] = largest
+    Image.fromarray(values).save(tmp_path / "numbers.tiff")
+    assert load(tmp_path / "numbers.tiff").max() == pytest.approx(255)
+
+
+def test_a_blank_page_of_16_bits_is_blank(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(60_000, 200, (60, 60)).astype(np.uint16)
+    Image.fromarray(noise).save(tmp_path / "scan.png")
+    assert np.ptp(load(tmp_path / "scan.png")) < 10
+
+
+def test_the_whole_size_is_that_of_the_upright_picture(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (5000, 3000), 200).save(tmp_path / "photo.jpg", exif=exif)
+    picture = open_picture(tmp_path / "photo.jpg")
+    assert (picture.width, picture.height) == (3000, 5000)
+    assert picture.image.height > picture.image.width
+    assert picture.reduction == pytest.approx(5000 / picture.image.height, rel=0.01)
 
 
 def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:

@@ -8,7 +8,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from digits.data import mnist
-from digits.handwriting.normalize import MIDDLE, centre, normalize, otsu, scale
+from digits.handwriting.ink import threshold
+from digits.handwriting.normalize import (
+    BOX,
+    MIDDLE,
+    THICKEST,
+    THINNEST,
+    centre,
+    scale,
+    stroke_width,
+    with_usual_strokes,
+)
+from digits.handwriting.page import normalize
 
 
 def bar(height: int = 100, width: int = 80, ink: float = 0, paper: float = 255) -> NDArray[np.float32]:
@@ -66,9 +77,34 @@ def test_a_few_thin_pixels_on_a_large_page_are_ink() -> None:
     assert image.sum() > 5
 
 
-def test_otsu_parts_two_classes() -> None:
-    values = np.array([0.1] * 900 + [0.8] * 100, dtype=np.float32)
-    assert 0.1 < otsu(values) < 0.8
+def test_the_threshold_parts_two_classes() -> None:
+    values = np.array([[0.1] * 900 + [0.8] * 100], dtype=np.float32)
+    assert 0.1 < threshold(values) < 0.8
+
+
+@pytest.mark.parametrize("width", [3, 8, 20])
+def test_the_width_of_a_stroke_is_measured(width: int) -> None:
+    stroke = np.ones((400, width), dtype=np.float32)
+    assert stroke_width(stroke) == pytest.approx(width, rel=0.06)
+
+
+@pytest.mark.parametrize(("pen", "changed"), [(1, True), (30, False), (110, True)])
+def test_strokes_come_to_mnists_range(pen: int, changed: bool) -> None:
+    picture = Image.new("F", (400, 400), 0)
+    ImageDraw.Draw(picture).line([(80, 60), (320, 60), (150, 340)], fill=1, width=pen, joint="curve")
+    ink = np.asarray(picture)
+    ink = ink[np.ix_(ink.any(axis=1), ink.any(axis=0))]
+    usual = with_usual_strokes(ink)
+    assert (usual is not ink) == changed
+    assert THINNEST - 0.4 <= stroke_width(scale(usual)) <= THICKEST + 0.3
+    assert max(scale(usual).shape) == BOX
+
+
+def test_a_thin_part_of_a_thick_digit_stays() -> None:
+    ink = np.zeros((100, 100), dtype=np.float32)
+    ink[:, :45], ink[40:50, 45:] = 1, 1  # a thick stem and a thinner bar
+    usual = with_usual_strokes(ink)
+    assert usual[:, -10:].max() > 0.5
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (300, 2), (20, 20)])

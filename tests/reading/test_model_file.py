@@ -1,5 +1,6 @@
 """model.onnx: what the training side writes is what the reading side gets, and other files are refused."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def test_it_gives_what_the_network_gives(finished: Path, data_dir: Path) -> None
     resuming.restore(model, config.model, finished / "checkpoints" / "best.ckpt")
     images = mnist.read(data_dir, train=False)[0][:500].float() / 255
     with torch.no_grad():
-        expected = model(images[:, None]).softmax(dim=1).numpy()
+        temperature = json.loads((finished / "metrics.json").read_text())["val/temperature"]
+        expected = (model(images[:, None]) / temperature).softmax(dim=1).numpy()
     found = Reader(finished / "model.onnx").probabilities(images.numpy())
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -41,7 +43,12 @@ def test_it_says_what_it_is(finished: Path) -> None:
     found = onnxruntime.InferenceSession(finished / "model.onnx").get_modelmeta().custom_metadata_map
     assert found["model"] == "lenet5"
     assert "train_size: 6000" in found["config"]
-    assert 0.8 < float(found["mnist_test_accuracy"]) < 1
+    figures = json.loads((finished / "metrics.json").read_text())
+    assert 0.8 < float(found["test/accuracy"]) < 1
+    assert {tag: float(found[tag]) for tag in found if "/" in tag}.items() <= figures.items()
+    assert found["seed"] == "1"
+    assert "pytest" in found["command"]
+    assert Reader(finished / "model.onnx").threshold == figures["val/reject_below"]
     assert found["versions"].startswith("torch 2.")
 
 
@@ -49,7 +56,7 @@ def test_exporting_leaves_nothing_half_written(tmp_path: Path) -> None:
     config = settings("model=sigmoid")
     model = models.build(config.model, config.optimizer, config.schedule)
     with pytest.raises(UserError, match="cannot be written"):
-        export(model, tmp_path / "nowhere" / "model.onnx", {})
+        export(model, 1.0, tmp_path / "nowhere" / "model.onnx", {})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Command
+from drawn_pages import page, row
 from PIL import Image
 
 Draw = Callable[..., Path]
@@ -35,7 +36,8 @@ def test_json_and_csv_hold_the_same(command: Command, finished: Path, draw: Draw
     arguments = (f"img={tmp_path / 'pictures'}", f"run={finished}")
     records = json.loads(command("predict", *arguments, "format=json").out)
     rows = list(csv.DictReader(io.StringIO(command("predict", *arguments, "format=csv").out)))
-    assert list(records[0]) == list(rows[0]) == HEADER
+    assert list(records[0]) == [*HEADER, "digits"]
+    assert list(rows[0]) == HEADER
     assert [record["answer"] for record in records] == [row["answer"] for row in rows] == ["?", "7"]
     assert [record["reason"] for record in records] == [row["reason"] for row in rows] == ["no ink", ""]
     assert records[0]["confidence"] is None
@@ -96,6 +98,60 @@ def test_the_answers_go_to_a_file(command: Command, finished: Path, draw: Draw, 
     assert "7" in out.read_text(encoding="utf-8")
 
 
+def test_a_fresh_clone_reads_with_the_shipped_network(command: Command, draw: Draw, tmp_path: Path) -> None:
+    outcome = command("predict", f"img={draw()}", f"outputs_dir={tmp_path / 'void'}")
+    assert outcome.err == "reading with the shipped network\n"
+    assert "seven.png │ 7 " in outcome.out
+
+
+def test_the_shipped_network_can_be_asked_for(command: Command, finished: Path, draw: Draw) -> None:
+    outcome = command("predict", f"img={draw()}", "run=shipped", f"outputs_dir={finished.parents[1]}")
+    assert outcome.err == "reading with the shipped network\n"
+
+
+def test_several_digits_have_boxes_in_the_picture(command: Command, tmp_path: Path) -> None:
+    small = page([*row("258", top=20), *row("69", top=130)], size=(300, 240))
+    small.resize((3000, 2400)).save(tmp_path / "page.png")
+    outcome = command("predict", f"img={tmp_path / 'page.png'}", "run=shipped", "format=json")
+    (record,) = json.loads(outcome.out)
+    assert record["answer"] == "258/69"
+    assert record["confidence"] == min(digit["confidence"] for digit in record["digits"])
+    assert record["p0"] is None
+    assert [digit["row"] for digit in record["digits"]] == [0, 0, 0, 1, 1]
+    left, top, right, bottom = record["digits"][0]["box"]
+    assert 80 < left < 250 < right < 850
+    assert 120 < top < 350 < bottom < 1150
+
+
+def test_what_is_no_digit_has_a_reason(command: Command, tmp_path: Path) -> None:
+    page([("star", 60, 40)], height=100).save(tmp_path / "star.png")
+    arguments = (f"img={tmp_path / 'star.png'}", "run=shipped")
+    (record,) = json.loads(command("predict", *arguments, "format=json").out)
+    assert (record["answer"], record["reason"]) == ("?", "not a digit")
+    assert "not a digit; likeliest" in command("predict", *arguments).out
+    (record,) = json.loads(command("predict", *arguments, "format=json", "reject=false").out)
+    assert record["answer"].isdecimal()
+    assert record["reason"] == ""
+
+
+def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: Path) -> None:
+    page(row("58")).save(tmp_path / "page.png")
+    Image.new("L", (50, 50), 255).save(tmp_path / "blank.png")
+    outcome = command("predict", f"img={tmp_path / 'page.png'}", "run=shipped", f"annotate={tmp_path / 'read.png'}")
+    assert outcome.code == 0, outcome.err
+    with Image.open(tmp_path / "read.png") as annotated:
+        assert annotated.size == (300, 200)
+        assert len(annotated.convert("RGB").getcolors() or []) > len(page(row("58")).getcolors() or [])
+    outcome = command("predict", f"img=[{tmp_path / 'page.png'},{tmp_path / 'blank.png'}]", f"explain={tmp_path / 's'}")
+    assert outcome.code == 0, outcome.err
+    assert sorted(file.name for file in (tmp_path / "s").iterdir()) == ["001_page.png", "002_blank.png"]
+    heights = []
+    for file in sorted((tmp_path / "s").iterdir()):
+        with Image.open(file) as steps:
+            heights.append(steps.height)
+    assert heights[0] > 2 * heights[1]  # a line for each of the two digits
+
+
 def test_the_newest_finished_run_is_used(command: Command, finished: Path, draw: Draw, tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
     shutil.copytree(finished, outputs / "lenet5" / "done")
@@ -120,7 +176,11 @@ def test_the_newest_finished_run_is_used(command: Command, finished: Path, draw:
         (["img={seven}", "run={tmp}/void.onnx", "out={seven}"], "would be written over, and is to be read"),
         (["img={seven}", "run={tmp}/no.onnx"], "no.onnx: cannot be read"),
         (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished"),
-        (["img={seven}", "outputs_dir={tmp}/void"], "no finished run in"),
+        (["img=[{seven},{tmp}/b.png]", "annotate=a.png"], "annotate=a.png: is one picture, and img= names 2"),
+        (["img={seven}", "annotate={seven}"], "would be written over, and is to be read"),
+        (["img={seven}", "explain={seven}"], "seven.png: cannot be written"),
+        (["img=a.png", "digits=two"], "digits=two: must be one of auto, one, many"),
+        (["img=a.png", "reject=maybe"], "reject=maybe: must be true or false"),
     ],
 )
 def test_wrong_input_is_one_line(

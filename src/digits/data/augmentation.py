@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -52,7 +53,8 @@ class Distortion:
         Returns:
             As many images of the same shape and range.
         """
-        self.generator.manual_seed(self.seed * 2**32 + step)
+        # 32 bits, because torch's generator for the CPU takes no more
+        self.generator.manual_seed(int(np.random.SeedSequence((self.seed, step)).generate_state(1)[0]))
         count = len(images)
         chances = torch.rand(count, len(self.ranges), generator=self.generator, device=images.device)
         angle, shear, aspect, scale, right, down, thickness = ((2 * chances - 1) * self.ranges).unbind(1)

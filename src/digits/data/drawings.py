@@ -3,7 +3,9 @@
 import hashlib
 import logging
 import zipfile
-from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from digits.config import ROOT
 from digits.data import strokes
-from digits.runs import whole
+from digits.runs import user_errors, whole
 
 log = logging.getLogger("digits")
 
@@ -28,7 +30,11 @@ MADE_BY = (
 )
 """The code that a drawing depends on; where it has changed, the drawings are made again."""
 
-Draw = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+PART = 250
+"""Drawings that a process makes before it takes the next ones: half a second's work."""
+
+FEWEST_PARTS = 8
+"""Fewer are drawn before other processes have started."""
 
 
 def prepare(folder: Path, kind: str, count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -49,17 +55,29 @@ def prepare(folder: Path, kind: str, count: int, seed: int) -> tuple[Tensor, Ten
     code = b"".join((ROOT / "src" / "digits" / name).read_bytes() for name in MADE_BY)
     path = folder / "drawings" / f"{kind}-{count}-{seed}-{hashlib.sha256(code).hexdigest()[:12]}.npz"
     try:
-        with np.load(path) as kept:
+        with path.open("rb") as file, np.load(file) as kept:
             images, labels = kept["images"], kept["labels"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # not there, or damaged
         log.info("drawing %s %s, once; they are kept in %s", f"{count:,}", kind, path.parent)
-        console = Console(stderr=True)
-        places = track(
-            range(count), f"drawing {kind}", console=console, transient=True, disable=not console.is_terminal
-        )
-        draw = strokes.draw_digit if kind == "digits" else strokes.draw_other
-        images, labels = map(np.array, zip(*(draw(place, seed) for place in places), strict=True))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        images, labels = _drawn(kind, count, seed)
+        with user_errors(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, images=images, labels=labels)
     return torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
+
+
+def _drawn(kind: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw in as many processes as there are cores; few drawings in this one."""
+    parts = [range(start, min(start + PART, count)) for start in range(0, count, PART)]
+    draw = partial(strokes.draw, kind, seed)
+    console = Console(stderr=True)
+    bar = partial(track, description=kind, console=console, transient=True, disable=not console.is_terminal)
+    if len(parts) < FEWEST_PARTS:
+        drawn = [draw(part) for part in bar(parts)]
+    else:
+        # fresh processes that load what draws and nothing else; a fork of this one would copy torch's threads badly
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+            drawn = list(bar(processes.map(draw, parts), total=len(parts)))
+    images, labels = (np.concatenate(one) for one in zip(*drawn, strict=True))
+    return images, labels

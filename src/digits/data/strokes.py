@@ -68,6 +68,22 @@ def parse(text: str) -> Form:
     return Form(bounds_of_all[..., 0], bounds_of_all[..., 1], tuple(curves))
 
 
+def draw(kind: str, seed: int, places: range) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Draw several pictures.
+
+    Args:
+        kind: digits, or negatives (which are no digits).
+        seed: what they are drawn by, with their place.
+        places: which ones; each place is drawn the same, whatever the others are.
+
+    Returns:
+        Images, uint8 [N, 28, 28], bright ink on black, and labels, int64 [N].
+    """
+    one = draw_digit if kind == "digits" else draw_other
+    images, labels = zip(*(one(place, seed) for place in places), strict=True)
+    return np.stack(images), np.array(labels, dtype=np.int64)
+
+
 def draw_digit(place: int, seed: int) -> tuple[NDArray[np.uint8], int]:
     """Draw a digit: the next of the ten with each place, in one of its forms.
 
@@ -87,6 +103,24 @@ def draw_other(place: int, seed: int) -> tuple[NDArray[np.uint8], int]:
     rng = np.random.default_rng((seed, place, 1))
     kind = (letter,) * 7 + (scribble, blot, pair)
     return _as_seen(kind[place % 10](rng)), NOT_A_DIGIT
+
+
+def contact_sheet(samples: int = 6) -> dict[int, NDArray[np.uint8]]:
+    """Draw every form of each digit: by the digit, uint8 [forms, samples, 28, 28]."""
+    return {
+        int(digit): np.stack(
+            [
+                np.stack(
+                    [
+                        _as_seen(_drawing([sample((form,), rng)], rng))
+                        for rng in (np.random.default_rng((place, number)) for number in range(samples))
+                    ]
+                )
+                for place, form in enumerate(forms)
+            ]
+        )
+        for digit, forms in DIGITS.items()
+    }
 
 
 def sample(forms: tuple[str, ...], rng: Generator) -> list[Points]:

@@ -140,7 +140,9 @@ def threshold(ink: Grey) -> float:
     sums = (counts * middles).cumsum()
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
-    return (1 + int(np.nanargmax(between))) / 64
+    # where there is nothing between the two, many are as good; the middle one is the safest
+    best = np.flatnonzero(between >= np.nanmax(between) * (1 - 1e-6))
+    return (1 + (int(best[0]) + int(best[-1])) / 2) / 64
 
 
 def marks(ink: Grey, level: float) -> Mask:

@@ -10,6 +10,25 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from digits.errors import UserError
 
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "BMP",
+    "GIF",
+    "PPM",
+    "TIFF",
+    "WEBP",
+    "AVIF",
+    "JPEG2000",
+    "ICO",
+    "TGA",
+    "PCX",
+    "SGI",
+    "QOI",
+    "PSD",
+)
+"""What pictures come in, the usual ones first; EPS and WMF are programs, which Pillow would have others run."""
+
 MOST_PIXELS = 64_000_000
 """Larger than a phone's 50-megapixel photograph; decoded, that is 256 MB at the worst."""
 
@@ -51,7 +70,7 @@ def open_picture(path: Path) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; the size is checked here
-            with Image.open(path) as file:
+            with Image.open(path, formats=FORMATS) as file:
                 picture: Image.Image = file
                 width, height = picture.size
                 if width * height > MOST_PIXELS:

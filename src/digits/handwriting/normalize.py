@@ -70,8 +70,8 @@ def resize(ink: Grey, side: int) -> Grey:
     height, width = ink.shape
     factor = side / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    small = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.LANCZOS))
-    scaled: Grey = np.clip(small / small.max(), 0, 1, dtype=np.float32)
+    small = np.clip(np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.LANCZOS)), 0, 1)  # it overshoots
+    scaled: Grey = small / small.max()
     return scaled
 
 

@@ -12,8 +12,8 @@ from digits.handwriting.ink import Grey, Mask, find_ink, marks, threshold, witho
 from digits.handwriting.normalize import form
 from digits.handwriting.segment import MOST_PIECES, Box, Piece, group, pieces, rows
 
-MOST_CUTS = 6
-"""Places at which touching digits may be parted."""
+MOST_CUTS = 4
+"""Places of each kind at which touching digits may be parted."""
 
 NARROWEST = 0.12
 """Of its height: what is narrower than that is no digit that was cut off."""
@@ -58,16 +58,22 @@ class Page:
         return form(self.cropped(piece))
 
     def cuts(self, piece: Piece) -> list[int]:
-        """Give the columns at which touching digits may be parted: where there is least ink, from left to right."""
+        """Give the columns at which touching digits may be parted, from left to right.
+
+        There the ink is least, or its upper and lower edge come nearest: where two round strokes meet it is thick.
+        """
         mask = np.isin(self.labels[piece.box.slices], piece.labels)
         height, width = mask.shape
-        depth = ndimage.gaussian_filter1d(mask.sum(axis=0).astype(float), width / 60)
+        amount = mask.sum(axis=0)
+        reach = np.where(amount, height - mask.argmax(axis=0) - mask[::-1].argmax(axis=0), 0)
         margin = max(1, int(NARROWEST * height))
-        lows = [
-            x for x in range(margin, width - margin) if depth[x] == depth[max(0, x - margin) : x + margin + 1].min()
-        ]
-        lows = [x for place, x in enumerate(lows) if place == 0 or x - lows[place - 1] > margin]
-        return [piece.box.left + x for x in sorted(sorted(lows, key=lambda x: depth[x])[:MOST_CUTS])]
+        found: set[int] = set()
+        for depth in (amount, reach):
+            smooth = ndimage.gaussian_filter1d(depth.astype(float), width / 60)
+            lows = np.flatnonzero(smooth == ndimage.minimum_filter1d(smooth, 2 * margin + 1))
+            lows = lows[(lows >= margin) & (lows < width - margin)]
+            found.update(int(x) for x in lows[np.argsort(smooth[lows], kind="stable")][:MOST_CUTS])
+        return [piece.box.left + x for x in sorted(found)]
 
     def between(self, piece: Piece, left: int, right: int) -> Piece | None:
         """Give what a piece has from one column to before another; None if there is no ink."""

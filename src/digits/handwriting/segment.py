@@ -1,6 +1,8 @@
 """From ink to digits: which strokes belong together, what is dirt or a neighbour's rest, and the order of reading."""
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,15 @@ BESIDE = 0.5
 
 PART = 0.62
 """The share of a digit's height under which a piece may be a part of one: a bar, a stem, half of a broken 8."""
+
+WHOLE = 0.45
+"""The width, as a share of its height, from which on a piece at the picture's edge is a digit and no slice of one."""
+
+FLAT = 4
+"""Times its height that a piece is wide if it is a line and no digit."""
+
+UNDERLINED = 0.6
+"""The share of a line's length that the heights of what it underlines come to at least, taken together."""
 
 ROW = 0.4
 """The share of the lower one's height over which two digits must stand beside each other to be in one row."""
@@ -86,8 +97,14 @@ def pieces(mask: Mask) -> tuple[NDArray[np.int32], list[Piece]]:
     inside = [piece for piece in found if not _reaches_in(piece.box, mask.shape)]
     if inside and _size(inside[0]) > 0.5 * _size(found[0]):
         main = inside[0].box
-        # what touches the picture's edge stays only where it stands above, below or within the digit
-        found = [piece for piece in found if piece in inside or _overlap(piece.box, main) > BESIDE]
+        # what touches the picture's edge stays where it stands above, below or within a digit, or is one itself
+        found = [
+            piece
+            for piece in found
+            if piece in inside
+            or _overlap(piece.box, main) > BESIDE
+            or (piece.box.height > PART * main.height and piece.box.width > WHOLE * piece.box.height)
+        ]
     if not found:
         return labels, []
     tallest = _size(found[0])
@@ -116,6 +133,12 @@ def _overlap(one: Box, other: Box) -> float:
 
 def group(found: list[Piece]) -> list[Piece]:
     """Put the pieces together that are one digit: small ones go to the digit that they stand above, below or within."""
+    flat = [piece for piece in found if piece.box.width > FLAT * piece.box.height]
+    others = [piece for piece in found if piece not in flat]
+    if flat and others:
+        if sum(piece.box.height for piece in others) < UNDERLINED * max(piece.box.width for piece in flat):
+            return [reduce(or_, found)]  # a sign, such as a divided by: a line far too long to underline the rest
+        found = others
     if not found:
         return []
     height = _usual_height(found)

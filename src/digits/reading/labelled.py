@@ -111,7 +111,7 @@ def _arrays(path: Path) -> Iterator[Labelled]:
             size = sum(one.file_size for one in members.infolist())
         if size > MOST_BYTES:
             raise UserError(f"pictures={path}: has {size} bytes unpacked; at most {MOST_BYTES} are read")
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays["x"], arrays["y"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"pictures={path}: cannot be read ({error}); {right}") from error

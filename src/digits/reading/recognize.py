@@ -1,6 +1,7 @@
 """Read the digits of pictures: one or several on each, touching ones parted, and what is no digit told from digits."""
 
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,8 @@ FEW = 3
 SURE = 0.9
 """The confidence from which on one digit is not tried as several."""
 
-WIDE = 0.75
-"""Of its height: what is narrower is not tried as several digits that touch."""
+WIDE, WIDE_ALONE = 0.75, 1.1
+"""Of its height: what is narrower is not tried as several digits that touch, on a page of digits and alone."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Recognizer:
         answers = []
         for page, layout in zip(pages, layouts, strict=True):
             looked = [[[next(found) for _ in row] for row in rows] for rows in layout]
-            best = max(looked, key=_least_confidence, default=[])
+            best = max(looked, key=_mean_confidence, default=[])
             if self.digits != "one":
                 alone = self.digits == "auto" and sum(map(len, best)) == 1
                 best = [self._parted(page, row, alone) for row in best]
@@ -110,11 +111,10 @@ class Recognizer:
         parted = []
         for digit in row:
             parts = [digit]
-            if digit.confidence < SURE and digit.box.width > WIDE * digit.box.height:
+            if digit.confidence < SURE and digit.box.width > (WIDE_ALONE if alone else WIDE) * digit.box.height:
                 parts = self._parts(page, digit)
-            if alone and any(part.confidence < SURE or part.answer == "1" for part in parts):
-                parts = [digit]
-            parted += parts
+            doubtful = [part for part in parts if part.rejected or (alone and _like_a_stroke(part))]
+            parted += [digit] if doubtful else parts
         return parted
 
     def _parts(self, page: Page, digit: Digit) -> list[Digit]:
@@ -151,5 +151,9 @@ class Recognizer:
         ]
 
 
-def _least_confidence(rows: Rows) -> float:
-    return min(digit.confidence for row in rows for digit in row)
+def _like_a_stroke(digit: Digit) -> bool:
+    return digit.confidence < SURE or digit.answer == "1"
+
+
+def _mean_confidence(rows: Rows) -> float:
+    return fmean(digit.confidence for row in rows for digit in row)

@@ -110,6 +110,28 @@ def batch(images: NDArray[np.float32], labels: NDArray[np.int64], columns: int =
     return _drawn(figure)
 
 
+def forms(sheet: dict[int, NDArray[np.uint8]]) -> Picture:
+    """Draw a contact sheet of the drawn digits: a block for each digit, in it a line for each of its forms.
+
+    Args:
+        sheet: by the digit, uint8 [forms, samples, 28, 28].
+    """
+    lines = max(map(len, sheet.values()))
+    samples = next(iter(sheet.values())).shape[1]
+    cell, block = 29, samples * 29 + 8
+    mosaic = np.zeros((lines * cell, len(sheet) * block), dtype=np.uint8)
+    figure, axes = _page(mosaic.shape[1] / 100, mosaic.shape[0] / 100 + 0.9)
+    for column, (digit, images) in enumerate(sheet.items()):
+        axes.text(column * block + block / 2, -6, str(digit), ha="center", va="bottom", fontsize=10)
+        for line, samples_of_form in enumerate(images):
+            strip = np.concatenate(list(np.pad(samples_of_form, ((0, 0), (0, 0), (0, 1)))), axis=1)
+            mosaic[line * cell : line * cell + 28, column * block : column * block + strip.shape[1]] = strip
+    axes.imshow(mosaic, cmap="Greys", vmin=0, vmax=255, interpolation="antialiased")
+    axes.set_title("the forms in which digits are drawn, each varied", pad=20)
+    axes.axis("off")
+    return _drawn(figure)
+
+
 def first_layer(weights: NDArray[np.float32]) -> Picture:
     """Draw what each unit of the first layer looks for: red where ink excites it, blue where ink calms it.
 

@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from digits.data.strokes import contact_sheet
 from digits.tracking import figures
 
 
@@ -31,6 +32,10 @@ class TensorBoard:
     def training_batch(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
         """Add a mini-batch as the network sees it: images, float32 [N, 28, 28] in [0, 1], and labels, int64 [N]."""
         self._picture("train/batch", figures.batch(images, labels), 0)
+
+    def drawn_forms(self) -> None:
+        """Add a contact sheet of all forms in which the training's digits are drawn."""
+        self._picture("data/strokes", figures.forms(contact_sheet()), 0)
 
     def confusion_matrix(self, stage: str, counts: NDArray[np.int64], step: int) -> None:
         """Add the confusion matrix, rows true and columns predicted, of `val` or `test`."""

@@ -53,6 +53,8 @@ class Tracker(L.Callback):
         if trainer.global_step == 0:
             images, labels = batch[0]
             self.board.training_batch(images[:, 0].cpu().numpy(), labels.cpu().numpy())
+            if self.data.config.strokes:
+                self.board.drawn_forms()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Chunk, batch_idx: int

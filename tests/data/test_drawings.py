@@ -1,0 +1,75 @@
+"""Drawings are made once, and again where they are damaged or the code that draws has changed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from digits.data import drawings, strokes
+from digits.data.drawings import prepare
+from digits.errors import UserError
+
+
+@pytest.fixture
+def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The places of the digits that are drawn."""
+    drawn: list[int] = []
+    draw = strokes.draw_digit
+
+    def counted(place: int, seed: int) -> tuple[NDArray[np.uint8], int]:
+        drawn.append(place)
+        return draw(place, seed)
+
+    monkeypatch.setattr(strokes, "draw_digit", counted)
+    return drawn
+
+
+def test_they_are_drawn_once(tmp_path: Path, count: list[int]) -> None:
+    images, labels = prepare(tmp_path, "digits", 12, 1)
+    assert images.shape == (12, 28, 28)
+    assert images.dtype == torch.uint8
+    assert labels.tolist() == [*range(10), 0, 1]
+    assert labels.dtype == torch.int64
+    again, _ = prepare(tmp_path, "digits", 12, 1)
+    assert torch.equal(images, again)
+    assert len(count) == 12
+    other, _ = prepare(tmp_path, "digits", 12, 2)
+    assert not torch.equal(images, other)
+
+
+def test_several_processes_draw_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = prepare(tmp_path / "one", "negatives", 30, 1)
+    monkeypatch.setattr(drawings, "PART", 4)
+    several = prepare(tmp_path / "several", "negatives", 30, 1)
+    assert torch.equal(one[0], several[0])
+    assert torch.equal(one[1], several[1])
+
+
+def test_a_damaged_file_is_drawn_again(tmp_path: Path, count: list[int]) -> None:
+    images, _ = prepare(tmp_path, "digits", 3, 1)
+    (file,) = (tmp_path / "drawings").iterdir()
+    for content in (b"", file.read_bytes()[:200], b"no archive"):
+        file.write_bytes(content)
+        assert torch.equal(prepare(tmp_path, "digits", 3, 1)[0], images)
+    assert len(count) == 12
+
+
+def test_changed_code_draws_anew(tmp_path: Path, count: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(tmp_path, "digits", 3, 1)
+    monkeypatch.setattr(drawings, "MADE_BY", drawings.MADE_BY[:1])
+    prepare(tmp_path, "digits", 3, 1)
+    assert len(count) == 6
+
+
+def test_everything_that_draws_is_among_the_code_that_counts() -> None:
+    room = Path(drawings.__file__).parents[1]
+    read = {f"handwriting/{file.name}" for file in (room / "handwriting").glob("*.py")}
+    assert set(drawings.MADE_BY) >= read - {"handwriting/__init__.py", "handwriting/load.py"}
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "drawings").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        prepare(tmp_path, "digits", 3, 1)

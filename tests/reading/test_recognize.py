@@ -1,0 +1,87 @@
+"""The shipped network reads pages of drawn digits, parts touching ones, and says what is no digit."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from drawn_pages import brightness, page, row, shade
+from PIL import Image, ImageDraw
+
+from digits.handwriting.page import find
+from digits.reading.reader import SHIPPED, Reader
+from digits.reading.recognize import Recognizer, Rows
+
+Read = Callable[..., str]
+
+
+def answer(rows: Rows) -> str:
+    return "/".join("".join(digit.answer for digit in line) for line in rows)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(SHIPPED)
+
+
+@pytest.fixture
+def read(reader: Reader) -> Read:
+    def one(picture: Image.Image, digits: str = "auto", reject: bool = True) -> str:
+        (rows,) = Recognizer(reader, digits, reject).read([find(brightness(picture))])
+        return answer(rows)
+
+    return one
+
+
+@pytest.mark.parametrize("digit", range(10))
+@pytest.mark.parametrize(("pen", "ink", "paper"), [(7, 30, 235), (2, 60, 200), (16, 240, 20)])
+def test_single_digits_are_read(read: Read, digit: int, pen: int, ink: int, paper: int) -> None:
+    picture = page([(str(digit), 60, 40)], size=(200, 180), height=100, pen=pen, ink=ink, paper=paper)
+    assert read(picture) == read(picture, "one") == str(digit)
+
+
+def test_rows_are_read_from_top_to_bottom(read: Read) -> None:
+    picture = page([*row("5824", top=20), *row("0369", top=130), *row("17", top=240)], size=(300, 340))
+    assert read(picture) == read(picture, "many") == "5824/0369/17"
+
+
+def test_a_page_under_uneven_light_on_ruled_paper_is_read(reader: Reader) -> None:
+    picture = page(row("4026"), size=(320, 220))
+    ImageDraw.Draw(picture).line([(0, 180), (320, 176)], fill=120, width=2)
+    (rows,) = Recognizer(reader, "auto", reject=True).read([find(shade(picture, 0.5))])
+    assert answer(rows) == "4026"
+
+
+@pytest.mark.parametrize("text", ["06", "38", "25", "630"])
+def test_touching_digits_are_parted(read: Read, text: str) -> None:
+    picture = page(row(text, left=40, step=56), size=(90 + 60 * len(text), 160), pen=9)
+    assert len(find(brightness(picture)).pieces) < len(text)  # they do touch
+    assert read(picture, "many") == text
+
+
+def test_one_digit_is_asked_for_and_given(read: Read) -> None:
+    assert len(read(page(row("58")), "one", reject=False)) == 1
+    assert read(page(row("58"))) == "58"
+
+
+@pytest.mark.parametrize("name", ["plus", "star", "E", "W", "hash", "heart", "K"])
+def test_what_is_no_digit_is_rejected(read: Read, name: str) -> None:
+    picture = page([(name, 60, 40)], size=(220, 180), height=100)
+    assert read(picture) == "?"
+    assert read(picture, reject=False).isdecimal()
+
+
+def test_a_texture_is_no_digit(read: Read) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+    assert set(read(Image.fromarray(noise))) <= set("?/")
+
+
+def test_a_letter_between_digits_is_marked(read: Read) -> None:
+    picture = page([("4", 15, 40), ("W", 95, 40), ("8", 210, 40)], size=(300, 170))
+    assert read(picture) == "4?8"
+
+
+def test_many_pictures_together_are_read_as_each_alone(reader: Reader) -> None:
+    pages = [find(brightness(page(row(text)))) for text in ("1", "25", "3064", "")]
+    together = Recognizer(reader, "auto", reject=True).read(pages)
+    assert [answer(rows) for rows in together] == ["1", "25", "3064", ""]
+    assert Recognizer(reader, "auto", reject=True).read([]) == []

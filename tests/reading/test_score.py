@@ -1,0 +1,159 @@
+"""Scoring: what the figures are of, and what is said of files that cannot be scored."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Command
+from drawn_pages import page, row
+from PIL import Image
+
+from digits.errors import UserError
+from digits.reading import labelled
+from digits.reading.labelled import find_labelled
+from digits.reading.score import auroc
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two writers and what is no digit; one picture's label is wrong."""
+    folder = tmp_path / "pictures"
+    for name, text in (
+        ("anna/3_1.png", "3"),
+        ("anna/5_1.png", "5"),
+        ("anna/58_1.png", "58"),
+        ("bert/7_1.png", "7"),
+        ("bert/2_1.png", "8"),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        page(row(text, left=40)).save(folder / name)
+    (folder / "other").mkdir()
+    page([("star", 60, 40)], height=100).save(folder / "other" / "x_1.png")
+    Image.new("L", (50, 50), 255).save(folder / "other" / "x_2.png")
+    return folder
+
+
+def test_the_score_has_kinds_writers_and_what_is_no_digit(command: Command, pictures: Path, tmp_path: Path) -> None:
+    outcome = command("score", f"pictures={pictures}", "run=shipped", f"out={tmp_path / 'score'}")
+    assert outcome.code == 0, outcome.err
+    figures = json.loads((tmp_path / "score" / "score.json").read_text(encoding="utf-8"))
+    assert figures["all"] == {"pictures": 5, "right": 0.8, "rejected": 0.0}
+    assert figures["kinds"] == {
+        "one digit": {"pictures": 4, "right": 0.75, "rejected": 0.0},
+        "several digits": {"pictures": 1, "right": 1.0, "rejected": 0.0},
+    }
+    assert {writer: one["right"] for writer, one in figures["writers"].items()} == {"anna": 1.0, "bert": 0.5}
+    assert figures["mean_over_writers"] == 0.75
+    assert figures["no_digit"] == {"pictures": 2, "rejected": 1.0, "auroc": 1.0}
+    for line in ("80.00% of 5", "mean of writers  75.00%", "100.00% of 2 rejected", "AUROC            1.0000"):
+        assert line in outcome.out
+    with Image.open(tmp_path / "score" / "misread.png") as sheet:
+        assert sheet.width > 1000
+
+
+def test_rows_and_pages_have_labels_too(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    page([*row("258", top=20), *row("69", top=130)], size=(300, 240)).save(tmp_path / "pages" / "258_69_1.png")
+    outcome = command("score", f"pictures={tmp_path / 'pages'}", "run=shipped", f"out={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    assert "100.00% of 1" in outcome.out
+
+
+def test_a_labels_file_tells_kinds_apart(pictures: Path) -> None:
+    (pictures / "labels.tsv").write_text("file\tlabel\tkind\nanna/3_1.png\t3\tdrawn\nbert/2_1.png\t8\tdrawn\n")
+    found, errors = find_labelled(str(pictures / "bert"))
+    assert errors == []
+    assert [(one.name, one.label, one.kind) for one in found] == [
+        ("2_1.png", "8", "drawn"),
+        ("7_1.png", "7", "one digit"),
+    ]
+    (pictures / "labels.tsv").write_text("name\tkind\na\tb\n")
+    with pytest.raises(UserError, match=r"labels\.tsv: cannot be read .* needs the columns file, label and kind"):
+        find_labelled(str(pictures))
+
+
+@pytest.mark.parametrize("largest", [1, 255])
+def test_arrays_are_scored(command: Command, tmp_path: Path, largest: int) -> None:
+    drawn = [np.asarray(page([(str(digit), 60, 40)], size=(200, 180), height=100)) for digit in (3, 8)]
+    x = np.stack([np.asarray(Image.fromarray(255 - one).resize((32, 32))) for one in drawn])
+    np.savez(tmp_path / "set.npz", x=x if largest == 255 else (x > 100).astype(np.uint8), y=np.array([3, 8]))
+    outcome = command("score", f"pictures={tmp_path / 'set.npz'}", "run=shipped", f"out={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    assert "right            100.00% of 2" in outcome.out
+
+
+def test_what_cannot_be_scored_is_named_and_the_rest_is_scored(
+    command: Command, pictures: Path, tmp_path: Path
+) -> None:
+    (pictures / "anna" / "9_7.png").write_bytes(b"no picture")
+    page(row("4")).save(pictures / "anna" / "four.png")
+    outcome = command("score", f"pictures={pictures}", "run=shipped", f"out={tmp_path / 'score'}")
+    assert outcome.code == 2
+    assert "80.00% of 5" in outcome.out
+    errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2
+    assert any("four.png: has no label in its name; name it LABEL_n" in line for line in errors)
+    assert any("9_7.png: is not a picture" in line for line in errors)
+
+
+def arrays(path: Path, **content: object) -> None:
+    np.savez(path, **content)  # type: ignore[arg-type]  # anything, as a stranger might
+
+
+X = np.zeros((2, 8, 8), dtype=np.uint8)
+BAD_ARRAYS = {
+    "no y": ({"x": X}, "cannot be read"),
+    "one image": ({"x": X[0], "y": np.zeros(2, dtype=int)}, "needs x, uint8"),
+    "fractions": ({"x": X.astype(float), "y": np.zeros(2, dtype=int)}, "needs x, uint8"),
+    "objects": ({"x": np.array([None, {}]), "y": np.zeros(2, dtype=int)}, "cannot be read"),
+    "too few labels": ({"x": X, "y": np.zeros(1, dtype=int)}, "y has the shape"),
+    "label 10": ({"x": X, "y": np.array([1, 10])}, "y has the shape"),
+    "nothing": ({"x": X[:0], "y": np.zeros(0, dtype=int)}, "needs x, uint8"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_ARRAYS)
+def test_bad_arrays_are_one_line(tmp_path: Path, kind: str) -> None:
+    content, message = BAD_ARRAYS[kind]
+    arrays(tmp_path / "set.npz", **content)
+    with pytest.raises(UserError, match=message) as caught:
+        find_labelled(str(tmp_path / "set.npz"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone", "no such folder; give a folder of LABEL_n.png"),
+        ("file.png", "is a file; give a folder of LABEL_n.png"),
+        ("void", "has no pictures"),
+        ("gone.npz", "cannot be read"),
+        ("text.npz", "cannot be read"),
+        ("cut.npz", "cannot be read"),
+    ],
+)
+def test_what_holds_no_labelled_pictures_is_one_line(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "void").mkdir()
+    (tmp_path / "file.png").write_bytes(b"")
+    (tmp_path / "text.npz").write_text("x and y")
+    arrays(tmp_path / "whole.npz", x=X, y=np.zeros(2, dtype=int))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:300])
+    with pytest.raises(UserError, match=message) as caught:
+        find_labelled(str(tmp_path / name))
+    assert str(caught.value).startswith(f"pictures={tmp_path / name}: ")
+
+
+def test_an_archive_that_unpacks_too_far_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labelled, "MOST_BYTES", 1000)
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", bytes(2000))
+    with pytest.raises(UserError, match="has 2000 bytes unpacked; at most 1000"):
+        find_labelled(str(tmp_path / "bomb.npz"))
+
+
+def test_auroc_counts_pairs() -> None:
+    assert auroc(np.array([0.9, 0.8]), np.array([0.1, 0.2])) == 1
+    assert auroc(np.array([0.9, 0.1]), np.array([0.5])) == 0.5
+    assert auroc(np.array([0.5]), np.array([0.5])) == 0.5
