@@ -41,7 +41,13 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(data_dir: Path) -> list[str]:
     """Overrides that make a run take a second: few images, one epoch; and keep it out of the project's folders."""
-    return [f"data.dir='{data_dir}'", "data.train_size=512", "data.val_size=256", "trainer.max_epochs=1"]
+    return [
+        f"data.dir='{data_dir}'",
+        "data.train_size=512",
+        "data.val_size=256",
+        "data.drawings=40",
+        "trainer.max_epochs=1",
+    ]
 
 
 def settings(*overrides: str) -> TrainConfig:

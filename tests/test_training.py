@@ -9,7 +9,7 @@ import yaml
 from conftest import Command, Train
 from run_folders import figures, rows, same, steps, weights
 
-DRAWN = ("data.strokes=0.2", "data.negatives=0.1", "data.drawings=50")
+DRAWN = ("data.strokes=0.2", "data.negatives=0.1")
 
 
 def test_a_run_leaves_its_folder(train_tiny: Train, tmp_path: Path) -> None:

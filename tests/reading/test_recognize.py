@@ -53,7 +53,7 @@ def test_a_page_under_uneven_light_on_ruled_paper_is_read(reader: Reader) -> Non
 
 @pytest.mark.parametrize("text", ["06", "38", "25", "630"])
 def test_touching_digits_are_parted(read: Read, text: str) -> None:
-    picture = page(row(text, left=40, step=56), size=(90 + 60 * len(text), 160), pen=9)
+    picture = page(row(text, left=40, step=62), size=(100 + 62 * len(text), 160), pen=11)
     assert len(find(brightness(picture)).pieces) < len(text)  # they do touch
     assert read(picture, "many") == text
 

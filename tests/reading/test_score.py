@@ -84,9 +84,7 @@ def test_arrays_are_scored(command: Command, tmp_path: Path, largest: int) -> No
     assert "right            100.00% of 2" in outcome.out
 
 
-def test_what_cannot_be_scored_is_named_and_the_rest_is_scored(
-    command: Command, pictures: Path, tmp_path: Path
-) -> None:
+def test_what_cannot_be_scored_is_named_and_the_rest_is(command: Command, pictures: Path, tmp_path: Path) -> None:
     (pictures / "anna" / "9_7.png").write_bytes(b"no picture")
     page(row("4")).save(pictures / "anna" / "four.png")
     outcome = command("score", f"pictures={pictures}", "run=shipped", f"out={tmp_path / 'score'}")

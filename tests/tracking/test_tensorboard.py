@@ -68,7 +68,7 @@ def test_the_event_file_holds_every_tag(folder: Path) -> None:
 
 
 def test_drawn_digits_have_their_own_tags(train_tiny: Train) -> None:
-    tags = read(train_tiny("data.strokes=0.25", "data.negatives=0.1", "data.drawings=20")).Tags()
+    tags = read(train_tiny("data.strokes=0.25", "data.negatives=0.1")).Tags()
     assert set(tags["scalars"]) == SCALARS | DRAWN
     assert set(tags["images"]) == IMAGES | {"data/strokes"}
 

@@ -24,6 +24,7 @@ MADE_BY = (
     "data/forms.py",
     "data/strokes.py",
     "handwriting/ink.py",
+    "handwriting/morphology.py",
     "handwriting/normalize.py",
     "handwriting/page.py",
     "handwriting/segment.py",
@@ -55,7 +56,7 @@ def prepare(folder: Path, kind: str, count: int, seed: int) -> tuple[Tensor, Ten
     code = b"".join((ROOT / "src" / "digits" / name).read_bytes() for name in MADE_BY)
     path = folder / "drawings" / f"{kind}-{count}-{seed}-{hashlib.sha256(code).hexdigest()[:12]}.npz"
     try:
-        with path.open("rb") as file, np.load(file) as kept:
+        with path.open("rb") as kept_file, np.load(kept_file) as kept:
             images, labels = kept["images"], kept["labels"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # not there, or damaged
         log.info("drawing %s %s, once; they are kept in %s", f"{count:,}", kind, path.parent)

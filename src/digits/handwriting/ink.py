@@ -1,14 +1,9 @@
 """Tell ink from paper: which side is the ink, uneven light, the paper's grain, and rules and grids."""
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
-Grey = NDArray[np.float32]
-"""[height, width]."""
-Mask = NDArray[np.bool_]
-"""[height, width]."""
+from digits.handwriting.morphology import Grey, Mask, blur, label, spread
 
 LEAST_CONTRAST = 24
 """Grey levels of 255 between paper and ink; less is the paper's own grain."""
@@ -98,8 +93,7 @@ def two_toned(brightness: Grey, darkest: float, lightest: float) -> bool:
 
 def _pieces(mask: Mask) -> int:
     """Count the connected pieces that have at least a hundredth of the picture."""
-    labels, count = ndimage.label(mask)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    sizes = np.bincount(label(mask, diagonal=False)[0].ravel())[1:]
     return int((sizes >= mask.size / 100).sum())
 
 
@@ -122,12 +116,10 @@ def paper(brightness: Grey, darkest: float, lightest: float) -> Grey | float:
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     overview = np.asarray(Image.fromarray(brightness).resize(size, Image.Resampling.BOX)) if factor < 1 else brightness
     window = max(3, min(size) // 3)
-    # what is outside the picture counts neither as paper nor as ink
-    widened = ndimage.maximum_filter(overview, window, mode="constant", cval=0)
-    shade = ndimage.minimum_filter(widened, window, mode="constant", cval=255)
+    shade = spread(spread(overview, window, window), window, window, np.minimum)
     if np.ptp(shade) < FLAT:
         return usual
-    smooth = ndimage.gaussian_filter(shade, window / 4)
+    smooth = blur(shade, window // 2 + 1)
     return np.asarray(Image.fromarray(smooth).resize((width, height), Image.Resampling.BILINEAR))
 
 
@@ -151,11 +143,11 @@ def marks(ink: Grey, level: float) -> Mask:
     In a small picture a thin stroke fills its pixels only in part, so there half the level will do.
     """
     low = level * (0.5 if max(ink.shape) <= SMALL else 0.75)
-    labels, count = ndimage.label(ink > low, np.ones((3, 3)))
-    strong = np.zeros(count + 1, dtype=bool)
+    labels, places = label(ink > low)
+    strong = np.zeros(len(places) + 1, dtype=bool)
     strong[labels[ink > level]] = True
     strong[0] = False
-    return np.asarray(strong[labels])
+    return strong[labels]
 
 
 def without_rules(mask: Mask) -> Mask:
@@ -174,28 +166,25 @@ def _without_lines(mask: Mask) -> Mask:
         return mask
     # a line may lean, and grain may break it: it is what a window a tenth of the width wide is filled by, all along
     reach = max(3, width // 10) | 1
-    closed = ndimage.binary_closing(np.pad(mask, ((0, 0), (reach, reach)), mode="edge"), np.ones((1, 5)))
-    lines = ndimage.binary_opening(closed, np.ones((1, reach)))[:, reach:-reach]
-    labels, count = ndimage.label(lines, np.ones((3, 3)))
+    closed = spread(spread(mask, 1, 5), 1, 5, np.minimum)
+    labels, places = label(spread(spread(closed, 1, reach, np.minimum), 1, reach))
     kept = mask.copy()
-    for label, place in enumerate(ndimage.find_objects(labels), 1):
-        rows, columns = place
-        line = labels[place] == label
+    for number, (rows, columns) in enumerate(places, 1):
+        line = labels[rows, columns] == number
         thickness = max(1.0, float(line.sum() / (columns.stop - columns.start)))
         lean = rows.stop - rows.start
         if columns.stop - columns.start < 0.9 * width or thickness > height / 12 or lean > width / 5 + thickness:
             continue
-        without = kept & ~_uncrossed(kept, labels == label, thickness)
+        without = kept & ~_uncrossed(kept, labels == number, thickness)
         rest = np.flatnonzero(without.any(axis=1))
-        if (rest.size and width > RULE_LENGTH * (rest[-1] - rest[0] + 1)) or count > 1:
+        if (rest.size and width > RULE_LENGTH * (rest[-1] - rest[0] + 1)) or len(places) > 1:
             kept = without
     return kept
 
 
 def _uncrossed(mask: Mask, line: Mask, thickness: float) -> Mask:
     """Give what of a line, with its rim, no stroke crosses: where the ink above and below it soon ends."""
-    upright = np.ones((3, 1))
-    rim = ndimage.binary_dilation(line, upright, iterations=2) & mask
-    around = ndimage.binary_dilation(line, upright, iterations=int(thickness) + 3) & mask
+    around = spread(line, 2 * int(thickness) + 7, 1) & mask
     crossed = around.sum(axis=0) > 1.7 * thickness + 2
-    return np.asarray(rim & ~crossed)
+    rim: Mask = spread(line, 5, 1) & mask & ~crossed
+    return rim

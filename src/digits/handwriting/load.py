@@ -10,30 +10,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from digits.errors import UserError
 
-FORMATS = (
-    "PNG",
-    "JPEG",
-    "BMP",
-    "GIF",
-    "PPM",
-    "TIFF",
-    "WEBP",
-    "AVIF",
-    "JPEG2000",
-    "ICO",
-    "TGA",
-    "PCX",
-    "SGI",
-    "QOI",
-    "PSD",
-)
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "ICO", "TGA", "PCX", "SGI", "PSD")
 """What pictures come in, the usual ones first; EPS and WMF are programs, which Pillow would have others run."""
 
 MOST_PIXELS = 64_000_000
 """Larger than a phone's 50-megapixel photograph; decoded, that is 256 MB at the worst."""
 
-LARGEST_SIDE = 2048
-"""Pixels; larger pictures are reduced to it while they are read, since the network sees 28."""
+LARGEST_SIDE = 1600
+"""Pixels; larger pictures are reduced to it while they are read: enough for digits of 5 mm on a sheet of A4."""
 
 LEAST_SIDE = 4
 """Pixels of the longer side; the shorter one may have a single pixel, as a tightly cropped 1 has."""

@@ -2,9 +2,8 @@
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
-from digits.handwriting.ink import Grey
+from digits.handwriting.morphology import Grey, distances, spread
 
 FAINT = 0.2
 """The share of a pixel that a stroke narrower than a pixel may fill; with 0.5 pale and thin strokes would break."""
@@ -20,6 +19,9 @@ MIDDLE = 14.5
 
 FINE = 4
 """Times the 20 pixels at which the strokes' width is changed."""
+
+NEAR = 8
+"""Fine pixels by which a thin stroke grows at most."""
 
 THINNEST, THICKEST = 1.5, 3.7
 """Pixels of the 20: the first and the last hundredth of MNIST's training images have strokes thinner or thicker."""
@@ -51,15 +53,15 @@ def with_usual_strokes(ink: Grey) -> Grey:
     framed = np.pad(fine, round(THINNEST * FINE))
     if now < THINNEST:
         mask = framed > FAINT
-        depth = ndimage.distance_transform_edt(mask)
+        depth = distances(mask, NEAR)
         more = (THINNEST * FINE - stroke_width(fine)) / 2
     else:
         mask = framed > 0.5
-        depth = ndimage.distance_transform_edt(mask)
-        ridge = depth[(depth == ndimage.maximum_filter(depth, 2 * FINE + 1)) & mask]  # the middle of the strokes
+        depth = distances(mask, BOX * FINE // 2)
+        ridge = depth[(depth == spread(depth, 2 * FINE + 1, 2 * FINE + 1)) & mask]  # the middle of the strokes
         # no stroke is made to vanish: the thinner ones keep half a pixel on each side of their middle
         more = max(THICKEST * FINE / 2 - float(np.median(ridge)), FINE / 2 - float(np.percentile(ridge, 10)))
-    distance = depth - ndimage.distance_transform_edt(~mask)
+    distance = depth - distances(~mask, NEAR)
     changed: Grey = np.clip(distance + more, 0, 1).astype(np.float32)
     lines, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     return changed[lines[0] : lines[-1] + 1, columns[0] : columns[-1] + 1]

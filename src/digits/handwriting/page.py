@@ -6,9 +6,9 @@ from operator import or_
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from digits.handwriting.ink import Grey, Mask, find_ink, marks, threshold, without_rules
+from digits.handwriting.ink import find_ink, marks, threshold, without_rules
+from digits.handwriting.morphology import Grey, Mask, blur, spread
 from digits.handwriting.normalize import form
 from digits.handwriting.segment import MOST_PIECES, Box, Piece, group, pieces, rows
 
@@ -50,7 +50,7 @@ class Page:
         """Cut out a piece: its ink in [0, 1] with its soft edges, and nothing else."""
         inside = piece.box.slices
         mask = np.isin(self.labels[inside], piece.labels)
-        near = ndimage.binary_dilation(mask, np.ones((3, 3)))
+        near = spread(mask, 3, 3)
         return np.where(near & (self.ink[inside] > self.level / 2), self.ink[inside], 0)
 
     def image(self, piece: Piece) -> Grey:
@@ -69,10 +69,10 @@ class Page:
         margin = max(1, int(NARROWEST * height))
         found: set[int] = set()
         for depth in (amount, reach):
-            smooth = ndimage.gaussian_filter1d(depth.astype(float), width / 60)
-            lows = np.flatnonzero(smooth == ndimage.minimum_filter1d(smooth, 2 * margin + 1))
+            smooth = blur(depth[None].astype(np.float32), width // 30 | 1)
+            lows = np.flatnonzero(smooth[0] == spread(smooth, 1, 2 * margin + 1, np.minimum)[0])
             lows = lows[(lows >= margin) & (lows < width - margin)]
-            found.update(int(x) for x in lows[np.argsort(smooth[lows], kind="stable")][:MOST_CUTS])
+            found.update(int(x) for x in lows[np.argsort(smooth[0, lows], kind="stable")][:MOST_CUTS])
         return [piece.box.left + x for x in sorted(found)]
 
     def between(self, piece: Piece, left: int, right: int) -> Piece | None:

@@ -6,9 +6,8 @@ from operator import or_
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from digits.handwriting.ink import Mask
+from digits.handwriting.morphology import Mask, label
 
 SPECK = 0.12
 """The height and width, as a share of the tallest piece's, under which a piece is a speck of dirt."""
@@ -88,10 +87,10 @@ def pieces(mask: Mask) -> tuple[NDArray[np.int32], list[Piece]]:
     Returns:
         The labelled picture, int32 [height, width], 0 for paper, and the pieces, the tallest first.
     """
-    labels, _ = ndimage.label(mask, np.ones((3, 3)))
+    labels, places = label(mask)
     found = [
-        Piece(Box(rows.start, columns.start, rows.stop, columns.stop), (label,))
-        for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1)
+        Piece(Box(rows.start, columns.start, rows.stop, columns.stop), (number,))
+        for number, (rows, columns) in enumerate(places, 1)
     ]
     found.sort(key=lambda piece: -max(piece.box.height, piece.box.width))
     inside = [piece for piece in found if not _reaches_in(piece.box, mask.shape)]

@@ -145,7 +145,7 @@ class DigitClassifier(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Give `val/loss`, `val/accuracy` and, of drawn digits, `val/drawn_...` to whoever chooses by them."""
         self.log_dict(self.val_metrics.compute(), logger=False)
-        if cast(Any, self.trainer).datamodule.drawn:
+        if "digits" in cast(Any, self.trainer).datamodule.drawn:
             self.log_dict(self.drawn_metrics.compute(), logger=False)
 
     def on_test_epoch_start(self) -> None:
