@@ -33,6 +33,25 @@ def test_light_on_dark_is_found_under_uneven_light_too() -> None:
     assert pure > 0.8
 
 
+def test_a_hard_shadow_over_half_the_page_is_no_ink() -> None:
+    picture = page(row("58"))
+    values = np.where(np.arange(300)[None] > 160, brightness(picture) * 0.55, brightness(picture))
+    caught, pure = share_found(values.astype(np.float32), brightness(picture))
+    assert caught > 0.9
+    assert pure > 0.9
+
+
+def test_the_desk_round_the_paper_is_no_ink() -> None:
+    paper = page(row("258", left=90, top=150, step=150), size=(640, 480), height=170, pen=11)
+    desk = Image.new("L", (760, 600), 50)
+    desk.paste(paper, (50, 60))
+    clean = Image.new("L", (760, 600), 235)
+    clean.paste(paper, (50, 60))
+    caught, pure = share_found(brightness(desk), brightness(clean))
+    assert caught > 0.95
+    assert pure > 0.95
+
+
 @pytest.mark.parametrize("grid", [False, True])
 @pytest.mark.parametrize("colour", [150, 60])
 def test_rules_and_grids_are_no_ink(grid: bool, colour: int) -> None:

@@ -58,6 +58,18 @@ def test_specks_and_a_neighbours_rest_are_left_out() -> None:
     assert find(brightness(picture)).whole.box == clean
 
 
+def test_the_cell_of_a_form_is_left_out_and_a_dotted_zero_is_whole() -> None:
+    picture = page([("5", 60, 40)], size=(200, 180), height=100)
+    clean = find(brightness(picture)).whole.box
+    ImageDraw.Draw(picture).rectangle((20, 15, 175, 165), outline=30, width=3)
+    assert find(brightness(picture)).whole.box == clean
+    zero = Image.new("L", (120, 140), 255)
+    draw = ImageDraw.Draw(zero)
+    draw.ellipse((30, 20, 90, 120), outline=0, width=7)
+    draw.ellipse((52, 62, 68, 78), fill=0)
+    assert find(brightness(zero)).whole.box.height > 95
+
+
 def test_a_digit_that_touches_the_edge_is_kept() -> None:
     picture = page([("3", 40, 30)], size=(150, 138), height=110)
     values = brightness(picture)

@@ -23,6 +23,9 @@ PAGE_INK = 0.2
 MOST_INK = 0.3
 """The share of a picture up to which paper surrounds the strokes; where ink has more, the picture is cropped to it."""
 
+NARROW = 8
+"""The part of the picture's shorter side that a stroke is narrower than, unless the picture is cropped to it."""
+
 WHITE_AND_BLACK = 0.25
 """The share of pixels between the two levels that a drawing's or a scan's soft edges may have."""
 
@@ -71,18 +74,48 @@ def two_levels(brightness: Grey) -> tuple[float, float] | None:
 def ink_is_light(brightness: Grey, darkest: float, lightest: float) -> bool:
     """Say which side is ink: what most of the picture is not.
 
-    Where the two are about as much, the picture is cropped to a thick digit. Then the ink is what hangs together, and
-    the paper what it cuts to pieces: the corners and the holes.
+    Where the two are about as much, ink is what has narrow strokes: the rest is a desk, or a shadow. Where nothing is
+    narrow, the picture is cropped to a thick digit. Then ink is what hangs together, and paper what it cuts to pieces:
+    the corners and the holes.
     """
     middle = float(np.median(brightness))
-    light = brightness > (darkest + lightest) / 2
-    if not (MOST_INK < light.mean() < 1 - MOST_INK and two_toned(brightness, darkest, lightest)):
+    half = (darkest + lightest) / 2
+    light = brightness > half
+    if not MOST_INK < light.mean() < 1 - MOST_INK:
+        return lightest - middle > middle - darkest
+    narrow = _narrower_side(brightness, (lightest - darkest) / 3) if max(brightness.shape) > SMALL else None
+    if narrow is not None:
+        return narrow
+    if not two_toned(brightness, darkest, lightest):
         return lightest - middle > middle - darkest
     pieces = [_pieces(light), _pieces(~light)]
     if pieces[0] == pieces[1]:
         corners = light[[0, 0, -1, -1], [0, -1, 0, -1]]
         return int(corners.sum()) < 2
     return pieces[0] < pieces[1]
+
+
+def _narrower_side(brightness: Grey, contrast: float) -> bool | None:
+    """Say whether the narrowest lines of a picture are light ones; None if neither side has more of them."""
+    small = overview(brightness)
+    for window in range(3, min(small.shape) // NARROW + 1, 2):
+        opened = spread(spread(small, window, window, np.minimum), window, window)
+        closed = spread(spread(small, window, window), window, window, np.minimum)
+        inner = slice(window, -window)  # at the edge, all that is cut off looks narrow
+        light, dark = (int((one[inner, inner] > contrast).sum()) for one in (small - opened, closed - small))
+        if max(light, dark) > small.size / 200 and max(light, dark) > 2 * min(light, dark):
+            return light > dark
+    return None
+
+
+def overview(brightness: Grey) -> Grey:
+    """Reduce a picture to OVERVIEW pixels on the longer side, if it has more."""
+    height, width = brightness.shape
+    factor = OVERVIEW / max(height, width)
+    if factor >= 1:
+        return brightness
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(Image.fromarray(brightness).resize(size, Image.Resampling.BOX))
 
 
 def two_toned(brightness: Grey, darkest: float, lightest: float) -> bool:
@@ -111,16 +144,13 @@ def paper(brightness: Grey, darkest: float, lightest: float) -> Grey | float:
     usual = float(np.median(brightness[light]))
     if light.mean() < 1 - PAGE_INK and two_toned(brightness, darkest, lightest):
         return usual
-    height, width = brightness.shape
-    factor = min(1, OVERVIEW / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    overview = np.asarray(Image.fromarray(brightness).resize(size, Image.Resampling.BOX)) if factor < 1 else brightness
-    window = max(3, min(size) // 3)
-    shade = spread(spread(overview, window, window), window, window, np.minimum)
+    small = overview(brightness)
+    window = max(3, min(small.shape) // 3)
+    shade = spread(spread(small, window, window), window, window, np.minimum)
     if np.ptp(shade) < FLAT:
         return usual
-    smooth = blur(shade, window // 2 + 1)
-    return np.asarray(Image.fromarray(smooth).resize((width, height), Image.Resampling.BILINEAR))
+    smooth = blur(shade, window // 8 + 1)
+    return np.asarray(Image.fromarray(smooth).resize(brightness.shape[::-1], Image.Resampling.BILINEAR))
 
 
 def threshold(ink: Grey) -> float:

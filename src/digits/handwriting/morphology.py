@@ -85,6 +85,8 @@ def spread(values: NDArray[Value], rows: int, columns: int, extreme: np.ufunc = 
         extreme: np.maximum (dilation) or np.minimum (erosion).
     """
     for axis, window in ((0, rows), (1, columns)):
+        if window == 1:
+            continue
         edge = values.min() if extreme is np.maximum else values.max()
         margin = [(0, 0), (0, 0)]
         margin[axis] = (window // 2, window - 1 - window // 2)

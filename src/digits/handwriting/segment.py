@@ -27,6 +27,15 @@ FLAT = 4
 UNDERLINED = 0.6
 """The share of a line's length that the heights of what it underlines come to at least, taken together."""
 
+INNER = 0.35
+"""The share of its height from which on what a ring or a box has in it is more than the dot in a zero."""
+
+LEAST_SHARE = 0.05
+"""Of the picture's longer side: less is no digit to compare other pieces' strokes with."""
+
+MASS = 4
+"""Times a stroke's thickness from which on a piece is no stroke: no digit has so much more ink than another."""
+
 ROW = 0.4
 """The share of the lower one's height over which two digits must stand beside each other to be in one row."""
 
@@ -92,8 +101,12 @@ def pieces(mask: Mask) -> tuple[NDArray[np.int32], list[Piece]]:
         Piece(Box(rows.start, columns.start, rows.stop, columns.stop), (number,))
         for number, (rows, columns) in enumerate(places, 1)
     ]
-    found.sort(key=lambda piece: -max(piece.box.height, piece.box.width))
+    found.sort(key=lambda piece: -_size(piece))
     inside = [piece for piece in found if not _reaches_in(piece.box, mask.shape)]
+    areas = np.bincount(labels.ravel())
+    pens = [_thickness(piece, areas) for piece in inside if _size(piece) > LEAST_SHARE * max(mask.shape)]
+    if pens:  # what reaches in far thicker than any stroke is the desk, a shadow or a thumb
+        found = [piece for piece in found if piece in inside or _thickness(piece, areas) < MASS * max(pens)]
     if inside and _size(inside[0]) > 0.5 * _size(found[0]):
         main = inside[0].box
         # what touches the picture's edge stays where it stands above, below or within a digit, or is one itself
@@ -104,6 +117,7 @@ def pieces(mask: Mask) -> tuple[NDArray[np.int32], list[Piece]]:
             or _overlap(piece.box, main) > BESIDE
             or (piece.box.height > PART * main.height and piece.box.width > WHOLE * piece.box.height)
         ]
+    found = [piece for piece in found if not _frames(piece.box, found)]
     if not found:
         return labels, []
     tallest = _size(found[0])
@@ -119,6 +133,16 @@ def _beside_any(piece: Piece, others: list[Piece], distance: float) -> bool:
 
 def _size(piece: Piece) -> int:
     return max(piece.box.height, piece.box.width)
+
+
+def _thickness(piece: Piece, areas: NDArray[np.intp]) -> float:
+    """Give the width that a piece's strokes would have if they went once along its box and once across."""
+    return float(areas[list(piece.labels)].sum()) / (piece.box.width + piece.box.height)
+
+
+def _frames(box: Box, found: list[Piece]) -> bool:
+    """Say whether a piece is drawn round others: the cell of a form, or a circle."""
+    return any((box | other.box) == box != other.box and other.box.height > INNER * box.height for other in found)
 
 
 def _reaches_in(box: Box, shape: tuple[int, ...]) -> bool:

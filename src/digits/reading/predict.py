@@ -100,10 +100,13 @@ def read_pages(recognizer: Recognizer, pages: Iterable[tuple[What, Page]]) -> It
         yield from ((what, page, rows) for (what, page), rows in zip(waiting, answers, strict=True))
         waiting.clear()
 
+    pixels = 0
     for one in pages:
         waiting.append(one)
-        if len(waiting) == PICTURES_AT_ONCE or sum(page.ink.size for _, page in waiting) > PIXELS_AT_ONCE:
+        pixels += one[1].ink.size
+        if len(waiting) == PICTURES_AT_ONCE or pixels > PIXELS_AT_ONCE:
             yield from together()
+            pixels = 0
     yield from together()
 
 
