@@ -5,7 +5,8 @@ from conftest import settings
 from hydra import compose, initialize_config_dir
 
 from digits.command_line import checked
-from digits.config import NAMED, ROOT, EvaluateConfig, PredictConfig, ScoreConfig
+from digits.config import NAMED, ROOT, EvaluateConfig
+from digits.reading.config import PredictConfig, ScoreConfig
 
 OPTIONS = sorted(
     f"{file.parent.name}={file.stem}" for file in (ROOT / "conf").glob("*/*.yaml") if file.parent.name != "hydra"

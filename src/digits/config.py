@@ -13,9 +13,6 @@ ROOT = Path(__file__).parents[2]
 
 MNIST_TRAINING_IMAGES = 60_000
 
-DIGITS = ("auto", "one", "many")
-"""How many digits a picture may be said to have."""
-
 WITHOUT_INFLUENCE = ("data.chunk_size", "data.dir", "outputs_dir", "resume", "run_name", "trainer.devices")
 """Settings that do not change the result of a run."""
 
@@ -275,61 +272,6 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         """Check the choice."""
         require_one_of("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
-
-
-@dataclass
-class PredictConfig:
-    """Pictures to read: conf/predict.yaml."""
-
-    img: Any
-    """A file, a folder, a pattern, or a list of these."""
-    run: str | None
-    """A run's folder, an .onnx file, or shipped; null: the newest finished run, or shipped where there is none."""
-    digits: str
-    """How many digits a picture has: one, many, or auto."""
-    reject: bool
-    """Whether to answer `?` to what is no digit."""
-    explain: str | None
-    """The folder for pictures of the steps from each picture to 28x28; null: none."""
-    annotate: str | None
-    """The file for the picture with boxes and answers; null: none."""
-    format: str
-    """table, json or csv."""
-    out: str | None
-    """The file to write; null: the screen."""
-    outputs_dir: str
-
-    def __post_init__(self) -> None:
-        """Check the choices."""
-        pictures = self.img if isinstance(self.img, list) else [self.img]
-        right = "a file, a folder, a pattern such as 'scans/*.png', or a list such as [a.png,b.png]"
-        require(
-            bool(pictures) and all(isinstance(one, str | int | float) and one != "" for one in pictures),
-            "img",
-            self.img,
-            right,
-        )
-        require_one_of("digits", self.digits, DIGITS)
-        require_one_of("format", self.format, ("table", "json", "csv"))
-
-
-@dataclass
-class ScoreConfig:
-    """Labelled pictures to be scored with: conf/score.yaml."""
-
-    pictures: str
-    """A folder of LABEL_n.ext, in it a folder for each writer; or an .npz file with x and y."""
-    run: str | None
-    """As for predict."""
-    digits: str
-    """How many digits a picture has: one, many, or auto."""
-    out: str | None
-    """The folder for misread.png and score.json; null: score/ in outputs_dir."""
-    outputs_dir: str
-
-    def __post_init__(self) -> None:
-        """Check the choice."""
-        require_one_of("digits", self.digits, DIGITS)
 
 
 NAMED: dict[str, dict[str, type[Any]]] = {

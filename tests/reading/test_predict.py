@@ -178,8 +178,9 @@ def test_the_newest_finished_run_is_used(command: Command, finished: Path, draw:
         (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished"),
         (["img=[{seven},{tmp}/b.png]", "annotate=a.png"], "annotate=a.png: is one picture, and img= names 2"),
         (["img={seven}", "annotate={seven}"], "would be written over, and is to be read"),
-        (["img={seven}", "explain={seven}"], "seven.png: cannot be written"),
+        (["img={seven}", "explain={seven}"], "seven.png: cannot be made (File exists); give a folder"),
         (["img=a.png", "digits=two"], "digits=two: must be one of auto, one, many"),
+        (["img=a.png", "explain="], "explain=: must be a name, or null for none"),
         (["img=a.png", "reject=maybe"], "reject=maybe: must be true or false"),
     ],
 )

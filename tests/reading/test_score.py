@@ -143,6 +143,25 @@ def test_what_holds_no_labelled_pictures_is_one_line(tmp_path: Path, name: str, 
     assert str(caught.value).startswith(f"pictures={tmp_path / name}: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "pictures: not given; write pictures=..."),
+        (["pictures="], "pictures=: must be a folder of LABEL_n.png, or an .npz file with x and y"),
+        (["pictures=a", "out="], "out=: must be a folder, or null for score/ in outputs_dir"),
+        (["pictures=a", "digits=2"], "digits=2: must be one of auto, one, many"),
+        (["pictures={tmp}", "out={tmp}/3_1.png"], "3_1.png: cannot be made (File exists); give a folder"),
+    ],
+)
+def test_wrong_settings_are_one_line(command: Command, tmp_path: Path, arguments: list[str], message: str) -> None:
+    page(row("3")).save(tmp_path / "3_1.png")
+    outcome = command("score", *(one.replace("{tmp}", str(tmp_path)) for one in arguments))
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert outcome.out == ""
+
+
 def test_an_archive_that_unpacks_too_far_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labelled, "MOST_BYTES", 1000)
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:

@@ -9,15 +9,15 @@ from typing import TypeVar
 
 from PIL import Image
 
-from digits.config import PredictConfig
 from digits.errors import UserError
 from digits.handwriting.load import brightness, open_picture
 from digits.handwriting.page import Page, find
 from digits.reading.answers import Reading, as_csv, as_json, table
+from digits.reading.config import PredictConfig
 from digits.reading.explain import annotate, explain
 from digits.reading.reader import SHIPPED, Reader, find_model
 from digits.reading.recognize import Recognizer, Rows
-from digits.runs import user_errors, whole, write_text
+from digits.runs import whole, write_text
 
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
 """What is taken out of a folder; a file that is named itself is opened whatever it is called."""
@@ -49,7 +49,7 @@ def predict(config: PredictConfig) -> None:
     )
     if annotated is not None and (len(files) > 1 or errors):
         raise UserError(f"annotate={annotated}: is one picture, and img= names {len(files) + len(errors)}")
-    explained = None if config.explain is None else folder(Path(config.explain).expanduser())
+    explained = None if config.explain is None else folder("explain", Path(config.explain).expanduser())
     recognizer = Recognizer(Reader(model), config.digits, config.reject)
     sys.stderr.write(f"reading with {'the shipped network' if model == SHIPPED else model}\n")
     readings: list[Reading] = []
@@ -163,14 +163,16 @@ def writable(key: str, path: Path, inputs: list[Path]) -> Path:
     return path
 
 
-def folder(path: Path) -> Path:
+def folder(key: str, path: Path) -> Path:
     """Make a folder if it is not there.
 
     Raises:
         UserError: if it cannot be made.
     """
-    with user_errors(path):
+    try:
         path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{key}={path}: cannot be made ({error.strerror}); give a folder") from error
     return path
 
 

@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.progress import track
 from scipy.stats import rankdata
 
-from digits.config import ScoreConfig, project_path
+from digits.config import project_path
 from digits.errors import UserError
 from digits.handwriting.page import Page, find
+from digits.reading.config import ScoreConfig
 from digits.reading.explain import fit
 from digits.reading.labelled import NO_DIGIT, Labelled, find_labelled
 from digits.reading.predict import as_lines, folder, read_pages, write_picture
@@ -68,7 +69,8 @@ def score(config: ScoreConfig) -> None:
     pictures, errors = find_labelled(config.pictures)
     model = find_model(config.run, config.outputs_dir)
     recognizer = Recognizer(Reader(model), config.digits, reject=True)
-    out = folder(project_path(config.outputs_dir) / "score" if config.out is None else Path(config.out).expanduser())
+    default = project_path(config.outputs_dir) / "score"
+    out = folder("out", default if config.out is None else Path(config.out).expanduser())
     sys.stderr.write(f"reading with {'the shipped network' if model == SHIPPED else model}\n")
     results = list(_read(recognizer, pictures, errors))
     if results:
