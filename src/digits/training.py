@@ -218,6 +218,8 @@ def _say_how_to_go_on(folder: Path) -> None:
 def _say_tested(tested: dict[str, float]) -> None:
     log.info("test accuracy  %.2f %%", 100 * tested["test/accuracy"])
     log.info("test loss      %.4f", tested["test/loss"])
+    errors = (100 * tested[f"test/{stage}/ece"] for stage in ("uncalibrated", "calibrated"))
+    log.info("confidence     off by %.2f %%, and by %.2f %% after the temperature that validation gave", *errors)
 
 
 def _hyperparameters(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -103,6 +103,16 @@ def test_a_thick_ring_cropped_to_itself_is_the_ink(side: int) -> None:
         assert ink[side // 2, side // 2] < 0.2
 
 
+@pytest.mark.parametrize("digit", range(10))
+@pytest.mark.parametrize(("ink", "paper"), [(20, 240), (240, 20)])
+def test_a_thick_marker_on_a_small_sheet_is_the_ink(digit: int, ink: int, paper: int) -> None:
+    picture = page([(str(digit), 25, 25)], size=(110, 130), height=80, pen=26, ink=ink, paper=paper)
+    found = find_ink(brightness(picture))
+    assert found is not None
+    assert found[0].max() < 0.2
+    assert found.mean() == pytest.approx(float((np.abs(brightness(picture) - ink) < 50).mean()), abs=0.1)
+
+
 @pytest.mark.parametrize("paper", [0, 60, 128, 230, 255])
 @pytest.mark.parametrize("size", [(28, 28), (300, 400)])
 def test_a_blank_page_with_grain_and_shade_has_no_ink(paper: int, size: tuple[int, int]) -> None:

@@ -23,8 +23,11 @@ PAGE_INK = 0.2
 MOST_INK = 0.3
 """The share of a picture up to which paper surrounds the strokes; where ink has more, the picture is cropped to it."""
 
-NARROW = 8
-"""The part of the picture's shorter side that a stroke is narrower than, unless the picture is cropped to it."""
+ALL_ROUND = 0.85
+"""The share of the picture's edge that paper has at least, if the picture is not cropped to the digit."""
+
+NARROW = 16
+"""The part of the picture's shorter side that a pen's stroke is narrower than; gaps between thick strokes are not."""
 
 WHITE_AND_BLACK = 0.25
 """The share of pixels between the two levels that a drawing's or a scan's soft edges may have."""
@@ -74,15 +77,19 @@ def two_levels(brightness: Grey) -> tuple[float, float] | None:
 def ink_is_light(brightness: Grey, darkest: float, lightest: float) -> bool:
     """Say which side is ink: what most of the picture is not.
 
-    Where the two are about as much, ink is what has narrow strokes: the rest is a desk, or a shadow. Where nothing is
-    narrow, the picture is cropped to a thick digit. Then ink is what hangs together, and paper what it cuts to pieces:
-    the corners and the holes.
+    Where the two are about as much, paper is what is all round. Where that is not more than half, or nothing is all
+    round, ink is what has narrow strokes: the rest is a desk, or a shadow. Where nothing is narrow, the picture is
+    cropped to a thick digit. Then ink is what hangs together, and paper what it cuts to pieces: the corners and the
+    holes.
     """
     middle = float(np.median(brightness))
     half = (darkest + lightest) / 2
     light = brightness > half
     if not MOST_INK < light.mean() < 1 - MOST_INK:
         return lightest - middle > middle - darkest
+    edge = float(np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]]).mean())
+    if max(edge, 1 - edge) > ALL_ROUND and (edge > 0.5) == (light.mean() > 0.5):
+        return edge < 0.5
     narrow = _narrower_side(brightness, (lightest - darkest) / 3) if max(brightness.shape) > SMALL else None
     if narrow is not None:
         return narrow

@@ -101,30 +101,31 @@ def pieces(mask: Mask) -> tuple[NDArray[np.int32], list[Piece]]:
         Piece(Box(rows.start, columns.start, rows.stop, columns.stop), (number,))
         for number, (rows, columns) in enumerate(places, 1)
     ]
-    found.sort(key=lambda piece: -_size(piece))
+    found = sorted(found, key=lambda piece: -_size(piece))[: MOST_PIECES + 1]  # of a texture, which has thousands
     inside = [piece for piece in found if not _reaches_in(piece.box, mask.shape)]
     areas = np.bincount(labels.ravel())
     pens = [_thickness(piece, areas) for piece in inside if _size(piece) > LEAST_SHARE * max(mask.shape)]
     if pens:  # what reaches in far thicker than any stroke is the desk, a shadow or a thumb
-        found = [piece for piece in found if piece in inside or _thickness(piece, areas) < MASS * max(pens)]
+        thickest = MASS * max(pens)
+        found = [one for one in found if not _reaches_in(one.box, mask.shape) or _thickness(one, areas) < thickest]
     if inside and _size(inside[0]) > 0.5 * _size(found[0]):
         main = inside[0].box
         # what touches the picture's edge stays where it stands above, below or within a digit, or is one itself
         found = [
             piece
             for piece in found
-            if piece in inside
+            if not _reaches_in(piece.box, mask.shape)
             or _overlap(piece.box, main) > BESIDE
             or (piece.box.height > PART * main.height and piece.box.width > WHOLE * piece.box.height)
         ]
-    found = [piece for piece in found if not _frames(piece.box, found)]
+    found = [piece for piece in found if not any(_surrounds(labels, piece, other.box) for other in found)]
     if not found:
         return labels, []
     tallest = _size(found[0])
-    large = [piece for piece in found if _size(piece) >= max(SPECK * tallest, 2)] or found[:1]
+    count = sum(_size(piece) >= max(SPECK * tallest, 2) for piece in found) or 1
+    large, small = found[:count], found[count:]
     # a small piece beside a large one is a bit of a broken stroke and no speck
-    small = [piece for piece in found if piece not in large and _beside_any(piece, large, SPECK * tallest)]
-    return labels, large + small
+    return labels, large + [piece for piece in small if _beside_any(piece, large, SPECK * tallest)]
 
 
 def _beside_any(piece: Piece, others: list[Piece], distance: float) -> bool:
@@ -140,9 +141,16 @@ def _thickness(piece: Piece, areas: NDArray[np.intp]) -> float:
     return float(areas[list(piece.labels)].sum()) / (piece.box.width + piece.box.height)
 
 
-def _frames(box: Box, found: list[Piece]) -> bool:
-    """Say whether a piece is drawn round others: the cell of a form, or a circle."""
-    return any((box | other.box) == box != other.box and other.box.height > INNER * box.height for other in found)
+def _surrounds(labels: NDArray[np.int32], piece: Piece, inner: Box) -> bool:
+    """Say whether a piece is drawn round another, with ink on all four sides of it: the cell of a form, or a circle."""
+    box = piece.box
+    if (box | inner) != box or inner == box or inner.height <= INNER * box.height:
+        return False
+    across, down = (inner.left + inner.right) // 2, (inner.top + inner.bottom) // 2
+    row, column = labels[down, box.left : box.right], labels[box.top : box.bottom, across]
+    sides = (row[: inner.left - box.left], row[inner.right - box.left :])
+    ends = (column[: inner.top - box.top], column[inner.bottom - box.top :])
+    return all((side == piece.labels[0]).any() for side in sides + ends)
 
 
 def _reaches_in(box: Box, shape: tuple[int, ...]) -> bool:
