@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+import yaml
 from conftest import settings
 from onnx import TensorProto, helper, numpy_helper
 
@@ -106,3 +108,21 @@ def test_a_file_far_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "model.onnx").write_bytes(b"12345678901")
     with pytest.raises(UserError, match="has 11 bytes"):
         Reader(tmp_path / "model.onnx")
+
+
+def test_the_shipped_network_is_what_its_experiment_makes() -> None:
+    shipped = Reader(reader.SHIPPED)
+    assert shipped.metadata["command"] == "python src/train.py experiment=shipped"
+    made_of = yaml.safe_load(shipped.metadata["config"])
+    assert made_of == asdict(settings("experiment=shipped"))
+    assert float(shipped.metadata["test/accuracy"]) > 0.993
+    assert 0.1 < shipped.threshold < 1
+    assert reader.SHIPPED.stat().st_size < 300_000
+
+
+def test_a_threshold_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    model = onnx.load(reader.SHIPPED)
+    onnx.helper.set_model_props(model, {"val/reject_below": "often"})
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(UserError, match="says val/reject_below=often; must be a number"):
+        _ = Reader(tmp_path / "model.onnx").threshold

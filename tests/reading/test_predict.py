@@ -139,6 +139,9 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
     Image.new("L", (50, 50), 255).save(tmp_path / "blank.png")
     outcome = command("predict", f"img={tmp_path / 'page.png'}", "run=shipped", f"annotate={tmp_path / 'read.png'}")
     assert outcome.code == 0, outcome.err
+    jpeg = command("predict", f"img={tmp_path / 'page.png'}", "run=shipped", f"annotate={tmp_path / 'read.jpg'}")
+    assert jpeg.code == 0, jpeg.err
+    assert Image.open(tmp_path / "read.jpg").format == "JPEG"
     with Image.open(tmp_path / "read.png") as annotated:
         assert annotated.size == (300, 200)
         assert len(annotated.convert("RGB").getcolors() or []) > len(page(row("58")).getcolors() or [])
@@ -177,6 +180,7 @@ def test_the_newest_finished_run_is_used(command: Command, finished: Path, draw:
         (["img={seven}", "run={tmp}/no.onnx"], "no.onnx: cannot be read"),
         (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished"),
         (["img=[{seven},{tmp}/b.png]", "annotate=a.png"], "annotate=a.png: is one picture, and img= names 2"),
+        (["img={seven}", "out={tmp}/a", "annotate={tmp}/a"], "is where the answers go; give another name"),
         (["img={seven}", "annotate={seven}"], "would be written over, and is to be read"),
         (["img={seven}", "explain={seven}"], "seven.png: cannot be made (File exists); give a folder"),
         (["img=a.png", "digits=two"], "digits=two: must be one of auto, one, many"),

@@ -19,7 +19,7 @@ from digits.reading.reader import SHIPPED, Reader, find_model
 from digits.reading.recognize import Recognizer, Rows
 from digits.runs import whole, write_text
 
-PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
+PICTURES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
 """What is taken out of a folder; a file that is named itself is opened whatever it is called."""
 
 PICTURES_AT_ONCE = 512
@@ -49,6 +49,8 @@ def predict(config: PredictConfig) -> None:
     )
     if annotated is not None and (len(files) > 1 or errors):
         raise UserError(f"annotate={annotated}: is one picture, and img= names {len(files) + len(errors)}")
+    if out is not None and out == annotated:
+        raise UserError(f"annotate={annotated}: is where the answers go; give another name")
     explained = None if config.explain is None else folder("explain", Path(config.explain).expanduser())
     recognizer = Recognizer(Reader(model), config.digits, config.reject)
     sys.stderr.write(f"reading with {'the shipped network' if model == SHIPPED else model}\n")
@@ -177,10 +179,10 @@ def folder(key: str, path: Path) -> Path:
 
 
 def write_picture(path: Path, picture: Image.Image) -> None:
-    """Write a picture whole, as PNG.
+    """Write a picture whole, as JPEG if its name says so, and else as PNG.
 
     Raises:
         UserError: if it cannot be written.
     """
     with whole(path) as temporary:
-        picture.save(temporary, format="png")
+        picture.save(temporary, format="jpeg" if path.suffix.lower() in (".jpg", ".jpeg") else "png")
