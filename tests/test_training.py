@@ -122,6 +122,8 @@ def test_every_optimizer_and_schedule_learns(train_tiny: Train, optimizer: str, 
 def test_evaluate_repeats_the_test(train_tiny: Train, command: Command, tmp_path: Path) -> None:
     folder = train_tiny()
     expected = {key: value for key, value in figures(folder).items() if key.startswith("test/")}
+    of_validation = {"val/temperature", "val/reject_below", "val/mnist_rejected"}
+    expected |= {key: figures(folder)[key] for key in of_validation}
     for arguments in ([f"run={folder}"], []):  # the second time it finds the newest run, and replaces its own figures
         outcome = command("evaluate", *arguments, f"outputs_dir={tmp_path / 'outputs'}", "accelerator=cpu")
         assert outcome.code == 0, outcome.err
