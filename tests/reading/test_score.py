@@ -3,6 +3,7 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,12 +97,8 @@ def test_what_cannot_be_scored_is_named_and_the_rest_is(command: Command, pictur
     assert any("9_7.png: is not a picture" in line for line in errors)
 
 
-def arrays(path: Path, **content: object) -> None:
-    np.savez(path, **content)  # type: ignore[arg-type]  # anything, as a stranger might
-
-
 X = np.zeros((2, 8, 8), dtype=np.uint8)
-BAD_ARRAYS = {
+BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
     "no y": ({"x": X}, "cannot be read"),
     "one image": ({"x": X[0], "y": np.zeros(2, dtype=int)}, "needs x, uint8"),
     "fractions": ({"x": X.astype(float), "y": np.zeros(2, dtype=int)}, "needs x, uint8"),
@@ -115,7 +112,7 @@ BAD_ARRAYS = {
 @pytest.mark.parametrize("kind", BAD_ARRAYS)
 def test_bad_arrays_are_one_line(tmp_path: Path, kind: str) -> None:
     content, message = BAD_ARRAYS[kind]
-    arrays(tmp_path / "set.npz", **content)
+    np.savez(tmp_path / "set.npz", **content)
     with pytest.raises(UserError, match=message) as caught:
         find_labelled(str(tmp_path / "set.npz"))
     assert "\n" not in str(caught.value)
@@ -136,7 +133,7 @@ def test_what_holds_no_labelled_pictures_is_one_line(tmp_path: Path, name: str, 
     (tmp_path / "void").mkdir()
     (tmp_path / "file.png").write_bytes(b"")
     (tmp_path / "text.npz").write_text("x and y")
-    arrays(tmp_path / "whole.npz", x=X, y=np.zeros(2, dtype=int))
+    np.savez(tmp_path / "whole.npz", x=X, y=np.zeros(2, dtype=int))
     (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:300])
     with pytest.raises(UserError, match=message) as caught:
         find_labelled(str(tmp_path / name))
