@@ -27,6 +27,8 @@ DIGITS: dict[str, tuple[str, ...]] = {
         # with a long flag, as in Europe; up to two thirds of the height
         "-.25:.0,.3:.72 .1:.2,.2:.32 .38,0 | .38,1",
         "-.2:.0,.3:.65 .38,0 | .3:.46,1",
+        # with a steep hook of middle length
+        "0:.15,.3:.52 .15:.24,.14:.22 .36,0 | .32:.42,1",
         # the upstroke from far down, running into the stem
         "-.35:-.1,.5:.9 .24:.32,.15:.4 .38,0:.05 | .38:.46,1",
         # a hook, and the end bent to the left
@@ -77,7 +79,8 @@ DIGITS: dict[str, tuple[str, ...]] = {
         # as a y: a bowl and a stem
         "0:.05,0:.1 .02,.4 .2,.52 .45:.5,.45:.5 .6:.75,.35:.45 ; .6,0:.1 .55:.62,1",
         "0:.05,0:.1 0:.03,.5 | .6:.68,.45:.5 ; .6,0 .5:.62,1",
-        # in one stroke, no stem above the bar
+        # in one stroke, no stem above the bar, the turn sharp or round
+        ".4:.65,0 .08,.45 .0:.12,.6:.75 .3,.7 .6:.8,.5:.65 | .45:.75,.95:1.1",
         ".35:.7,0 0,.5:.82 | .6:.85,.45:.78 | .5:.8,.95:1.1",
         # in one stroke, the bar turning back into the stem, with a loop or without
         ".4:.6,0 .1,.35 0,.5:.58 .2,.56 .55:.7,.45:.52 .6:.72,.25:.35 .52:.6,.3:.4 .45:.5,.7 .35:.5,1",
@@ -146,6 +149,8 @@ DIGITS: dict[str, tuple[str, ...]] = {
         ".4,.25 .3,.02 .05,.1 .05,.35 .3,.4 .4,.15 .6,.35 .68,.7 .5,.95 .2,1 -.05:.1,.8:.95",
         # the tail with a corner, and straight to the left
         ".52,.2 .3,0 .05,.2 .25,.45 .5,.25 .6:.68,.7 .5:.65,.92 | -.05:.1,.95:1.03",
+        # a small loop, and from it a bowl open to the left
+        ".45:.55,.15 .25,0 .05,.15 .15,.38 .42,.34 .5,.12 | .45:.5,.32 .62:.7,.65 .5,.92 -.05:.1,.93:1.03",
         # with a foot
         ".55,.12 .25,0 .02,.2 .2,.48 .5,.36 .58,.1 .5,.62 .3,.88 0:.1,.96 | .45:.65,.95:1.03",
         # a closed ring and a stem of its own
