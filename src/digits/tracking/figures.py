@@ -83,7 +83,7 @@ def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64
         axes.plot(said, found, linewidth=1, label=f"{name} the temperature: calibration error {error:.2%}")
     axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.set(title="test: what confidence is worth (area: how many)")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
     return _drawn(figure)
 
 
