@@ -88,8 +88,12 @@ class DataConfig:
         require(0 <= self.split_seed < 2**32, "data.split_seed", self.split_seed, f"0 to {2**32 - 1}")
         require(0 <= self.strokes < 1, "data.strokes", self.strokes, "0 to below 1")
         require(0 <= self.negatives < 1, "data.negatives", self.negatives, "0 to below 1")
+        for key, per_batch in (("strokes", self.strokes_per_batch), ("negatives", self.negatives_per_batch)):
+            share = getattr(self, key)
+            right = f"0, or at least {1 / self.batch_size:.2g}, which is one image of a batch"
+            require(share == 0 or per_batch >= 1, f"data.{key}", share, right)
         both, right = self.strokes + self.negatives, "less than 1, so that a batch has an image of MNIST as well"
-        require(self.mnist_per_batch >= 1, "data.strokes+data.negatives", both, right)
+        require(self.mnist_per_batch >= 1, "data.strokes+data.negatives", f"{both:.4g}", right)
         require(10 <= self.drawings <= 10_000_000, "data.drawings", self.drawings, "10 to 10000000")
 
     @property

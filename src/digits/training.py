@@ -105,7 +105,8 @@ def _run(
     _say_tested(tracker.tested)
     log.info("run            %s", shown(folder))
     log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
-    log.info("               python %s img=my_digit.png", shown(ROOT / "src" / "predict.py"))
+    command = shlex.join(["python", shown(ROOT / "src" / "predict.py"), "img=my_digit.png", f"run={shown(folder)}"])
+    log.info("               %s", command)
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, float]:

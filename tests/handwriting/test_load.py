@@ -84,6 +84,15 @@ def test_transparency_is_the_drawing_where_the_colour_is_not(tmp_path: Path) -> 
     assert abs(brightness[20, 15] - brightness[2, 2]) == 255
 
 
+@pytest.mark.parametrize("alpha", [30, 90, 127, 200])
+def test_half_transparent_ink_is_ink(tmp_path: Path, alpha: int) -> None:
+    drawing = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    drawing.paste((0, 0, 0, alpha), (10, 10, 20, 30))
+    drawing.save(tmp_path / "pale.png")
+    brightness = load(tmp_path / "pale.png")
+    assert abs(brightness[20, 15] - brightness[2, 2]) > 200
+
+
 def test_a_transparent_margin_is_paper(tmp_path: Path) -> None:
     picture = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
     picture.paste((30, 30, 30, 255), (10, 10, 50, 50))

@@ -95,9 +95,11 @@ def brightness(picture: Image.Image) -> NDArray[np.float32]:
     if "A" not in picture.getbands() and "transparency" not in picture.info:
         return np.asarray(picture.convert("L"), dtype=np.float32)
     grey, alpha = (np.asarray(band, dtype=np.float32) for band in picture.convert("RGBA").convert("LA").split())
-    opaque = grey[alpha > 127]
-    if opaque.size == 0:
+    most = float(alpha.max())
+    if most < UNIFORM:
         return np.zeros_like(grey)
+    alpha *= 255 / most  # ink may be half transparent all over
+    opaque = grey[alpha > 127]
     if np.ptp(opaque) < UNIFORM:
         return alpha
     return np.asarray(np.median(opaque) + (grey - np.median(opaque)) * alpha / 255, dtype=np.float32)
