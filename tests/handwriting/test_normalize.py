@@ -15,7 +15,7 @@ from digits.handwriting.normalize import (
     THICKEST,
     THINNEST,
     centre,
-    scale,
+    resize,
     stroke_width,
     with_usual_strokes,
 )
@@ -96,8 +96,8 @@ def test_strokes_come_to_mnists_range(pen: int, changed: bool) -> None:
     ink = ink[np.ix_(ink.any(axis=1), ink.any(axis=0))]
     usual = with_usual_strokes(ink)
     assert (usual is not ink) == changed
-    assert THINNEST - 0.4 <= stroke_width(scale(usual)) <= THICKEST + 0.3
-    assert max(scale(usual).shape) == BOX
+    assert THINNEST - 0.4 <= stroke_width(resize(usual, BOX)) <= THICKEST + 0.3
+    assert max(resize(usual, BOX).shape) == BOX
 
 
 def test_a_thin_part_of_a_thick_digit_stays() -> None:
@@ -109,6 +109,6 @@ def test_a_thin_part_of_a_thick_digit_stays() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (300, 2), (20, 20)])
 def test_any_shape_of_ink_fits(shape: tuple[int, int]) -> None:
-    page = centre(scale(np.ones(shape, dtype=np.float32)))
+    page = centre(resize(np.ones(shape, dtype=np.float32), BOX))
     assert page.shape == (28, 28)
     assert page.max() == 1

@@ -29,7 +29,7 @@ THINNEST, THICKEST = 1.5, 3.7
 
 def form(ink: Grey) -> Grey:
     """Bring the ink of one digit, cropped to it, float32 [height, width] in [0, 1], to MNIST's form, [28, 28]."""
-    return centre(scale(with_usual_strokes(ink)))
+    return centre(resize(with_usual_strokes(ink), BOX))
 
 
 def stroke_width(ink: Grey) -> float:
@@ -75,11 +75,6 @@ def resize(ink: Grey, side: int) -> Grey:
     small = np.clip(np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.LANCZOS)), 0, 1)  # it overshoots
     scaled: Grey = small / small.max()
     return scaled
-
-
-def scale(ink: Grey) -> Grey:
-    """Bring the longer side to 20 pixels: float32 [h, w], h, w <= 20."""
-    return resize(ink, BOX)
 
 
 def centre(ink: Grey) -> Grey:

@@ -15,7 +15,7 @@ from digits.handwriting.page import Page, find
 from digits.reading.answers import Reading, as_csv, as_json, table
 from digits.reading.config import PredictConfig
 from digits.reading.explain import annotate, explain
-from digits.reading.reader import SHIPPED, Reader, find_model
+from digits.reading.reader import Reader, find_model
 from digits.reading.recognize import Recognizer, Rows
 from digits.runs import whole, write_text
 
@@ -52,8 +52,9 @@ def predict(config: PredictConfig) -> None:
     if out is not None and out == annotated:
         raise UserError(f"annotate={annotated}: is where the answers go; give another name")
     explained = None if config.explain is None else folder("explain", Path(config.explain).expanduser())
-    recognizer = Recognizer(Reader(model), config.digits, config.reject)
-    sys.stderr.write(f"reading with {'the shipped network' if model == SHIPPED else model}\n")
+    reader = Reader(model)
+    recognizer = Recognizer(reader, config.digits, config.reject)
+    sys.stderr.write(f"reading with {reader.title}\n")
     readings: list[Reading] = []
     for reading, page in read(recognizer, files, errors):
         readings.append(reading)

@@ -62,6 +62,11 @@ class Reader:
             raise UserError(f"run={path}: is another kind of network (N x {found}); this needs {right}")
 
     @property
+    def title(self) -> str:
+        """What predict and score say that they read with."""
+        return "the shipped network" if self.path == SHIPPED else str(self.path)
+
+    @property
     def threshold(self) -> float:
         """The probability of the likeliest digit below which a picture is no digit, as validation found it."""
         text = self.metadata.get("val/reject_below", "0")

@@ -22,7 +22,7 @@ from digits.reading.config import ScoreConfig
 from digits.reading.explain import fit
 from digits.reading.labelled import NO_DIGIT, Labelled, find_labelled
 from digits.reading.predict import as_lines, folder, read_pages, write_picture
-from digits.reading.reader import SHIPPED, Reader, find_model
+from digits.reading.reader import Reader, find_model
 from digits.reading.recognize import Recognizer, Rows
 from digits.runs import write_text
 
@@ -67,11 +67,11 @@ def score(config: ScoreConfig) -> None:
         UserError: if nothing can be scored, or the results cannot be written.
     """
     pictures, errors = find_labelled(config.pictures)
-    model = find_model(config.run, config.outputs_dir)
-    recognizer = Recognizer(Reader(model), config.digits, reject=True)
+    reader = Reader(find_model(config.run, config.outputs_dir))
+    recognizer = Recognizer(reader, config.digits, reject=True)
     default = project_path(config.outputs_dir) / "score"
     out = folder("out", default if config.out is None else Path(config.out).expanduser())
-    sys.stderr.write(f"reading with {'the shipped network' if model == SHIPPED else model}\n")
+    sys.stderr.write(f"reading with {reader.title}\n")
     results = list(_read(recognizer, pictures, errors))
     if results:
         figures = summary(results)
