@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from digits.data.datamodule import EVALUATION_BATCH_SIZE, MNISTDataModule, ResidentImages
-from digits.models.classifier import CLASSES, DigitClassifier
+from digits.models.classifier import DigitClassifier
+from digits.models.config import CLASSES
 
 BINS = 15
 """Of confidence, for the expected calibration error (Guo et al. 2017, section 4)."""

@@ -14,8 +14,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
-from digits.config import NAMED, project_path, require_one_of
-from digits.errors import UserError
+from digits.config import NAMED, project_path
+from digits.errors import UserError, require_one_of
 
 PATH_SETTINGS = (
     "annotate",

@@ -16,9 +16,10 @@ from yaml import YAMLError
 
 from digits import runs
 from digits.command_line import checked
-from digits.config import WITHOUT_INFLUENCE, ModelConfig, TrainConfig
+from digits.config import WITHOUT_INFLUENCE, TrainConfig
 from digits.errors import UserError
 from digits.models.classifier import DigitClassifier
+from digits.models.config import ModelConfig
 
 CHANGEABLE = (*WITHOUT_INFLUENCE, "trainer")
 """Settings, or groups, that a run may go on with other values of; the others would make it another run."""

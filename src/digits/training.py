@@ -17,10 +17,11 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from omegaconf import OmegaConf
 
-from digits import devices, models, resuming, runs
+from digits import devices, resuming, runs
 from digits.config import ROOT, WITHOUT_INFLUENCE, EvaluateConfig, TrainConfig, project_path
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
+from digits.models.build import build
 from digits.reading.export import export
 from digits.tracking.console import ProgressBar, console, log, logging_to
 from digits.tracking.tensorboard import TensorBoard
@@ -82,7 +83,7 @@ def _run(
     config = OmegaConf.to_yaml(OmegaConf.structured(replace(settings, resume=None, run_name=None)))
     runs.write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=shlex.quote(str(folder))) + config)
     L.seed_everything(settings.seed, verbose=False)
-    model = models.build(settings.model, settings.optimizer, settings.schedule)
+    model = build(settings.model, settings.optimizer, settings.schedule)
     board = TensorBoard(folder, resuming.load(checkpoint, settings.model)["global_step"] + 1 if checkpoint else None)
     board.config(config)
     tracker = Tracker(folder, board, data)
@@ -125,7 +126,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         raise UserError(f"run: no finished run in {where}; train one first: python src/train.py")
     settings = resuming.load_settings(folder)
     checkpoint = resuming.kept_checkpoint(folder, settings)
-    model = models.build(settings.model, settings.optimizer, settings.schedule)
+    model = build(settings.model, settings.optimizer, settings.schedule)
     resuming.restore(model, settings.model, checkpoint)
     device = devices.choose(config.accelerator, 1, "accelerator")
     target = folder / "evaluate"

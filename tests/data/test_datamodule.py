@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import settings
 
-from digits.config import DataConfig
+from digits.data.config import DataConfig
 from digits.data import mnist
 from digits.data.datamodule import ChunkSampler, MNISTDataModule, Share, split
 from digits.data.strokes import NOT_A_DIGIT

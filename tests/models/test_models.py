@@ -15,7 +15,7 @@ from digits.models.optimizers import build_optimizer, build_schedule
 
 def network(*overrides: str) -> DigitClassifier:
     config = settings(*overrides)
-    return models.build(config.model, config.optimizer, config.schedule)
+    return build(config.model, config.optimizer, config.schedule)
 
 
 def weights_by_layer(model: DigitClassifier) -> list[int]:

@@ -14,9 +14,10 @@ import yaml
 from conftest import settings
 from onnx import TensorProto, helper, numpy_helper
 
-from digits import models, resuming
+from digits import resuming
 from digits.data import mnist
 from digits.errors import UserError
+from digits.models.build import build
 from digits.reading import reader
 from digits.reading.export import export
 from digits.reading.reader import Reader
@@ -24,7 +25,7 @@ from digits.reading.reader import Reader
 
 def test_it_gives_what_the_network_gives(finished: Path, data_dir: Path) -> None:
     config = settings("model=lenet5")
-    model = models.build(config.model, config.optimizer, config.schedule).eval()
+    model = build(config.model, config.optimizer, config.schedule).eval()
     resuming.restore(model, config.model, finished / "checkpoints" / "best.ckpt")
     images = mnist.read(data_dir, train=False)[0][:500].float() / 255
     with torch.no_grad():
@@ -56,7 +57,7 @@ def test_it_says_what_it_is(finished: Path) -> None:
 
 def test_exporting_leaves_nothing_half_written(tmp_path: Path) -> None:
     config = settings("model=sigmoid")
-    model = models.build(config.model, config.optimizer, config.schedule)
+    model = build(config.model, config.optimizer, config.schedule)
     with pytest.raises(UserError, match="cannot be written"):
         export(model, 1.0, tmp_path / "nowhere" / "model.onnx", {})
     assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digits.config import DistortionConfig
+from digits.data.config import DistortionConfig
 
 SIDE = 28
 """Pixels."""

@@ -10,12 +10,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from digits.config import AugmentConfig, DataConfig, DistortionConfig, project_path
-from digits.data import drawings, mnist
+from digits.config import project_path
+from digits.data import drawings, mnist, sources
 from digits.data.augmentation import Distortion
+from digits.data.config import AugmentConfig, DataConfig, DistortionConfig
+from digits.data.formats import ImageSet
 
 EVALUATION_BATCH_SIZE = 500
 """Images a forward pass without gradients: few enough that LeNet-5's maps stay in the processor's cache."""
+
+CHUNK_IMAGES = 2048
+"""Images a chunk where its size is not set: what Lightning takes for a step is then little for each."""
 
 TRAINING_DRAWINGS, VALIDATION_DRAWINGS = 1, 2
 """What they are drawn by; not the run's seed, so that every run is validated on the same drawings."""
@@ -57,35 +62,42 @@ class Share:
     """The part: its indices, in one piece."""
     per_batch: int
 
+    @property
+    def batches(self) -> int:
+        """Mini-batches of a pass over the part."""
+        return -(-len(self.images) // self.per_batch)
+
 
 class ChunkSampler(Sampler[Tensor]):
     """Indices of the training images by the chunk, shuffled anew each epoch.
 
-    An epoch is a pass over the first part; of the others, each mini-batch takes its share, and they begin again when
-    they are used up. A mini-batch has its parts in their order. All depends on seed and epoch alone, not on the size of
-    a chunk or on how the run came to this epoch.
+    Each mini-batch takes its share of each part, and a part begins again when it is used up. A mini-batch has its parts
+    in their order. All depends on seed and epoch alone, not on the size of a chunk or on how the run came to this
+    epoch.
 
     Args:
-        shares: what a mini-batch is made of; the epoch's last one takes what is left of the first part.
+        shares: what a mini-batch is made of; the last one of a pass over the first part takes what is left of it.
+        batches: mini-batches an epoch.
         chunk_size: mini-batches a chunk; the last chunk has what is left.
         seed: what to shuffle by.
         epoch: gives the epoch to shuffle for; asked with an epoch's first chunk, because a run that goes on makes its
             iterator before it knows where it stands.
     """
 
-    def __init__(self, shares: list[Share], chunk_size: int, seed: int, epoch: Callable[[], int]) -> None:
+    def __init__(self, shares: list[Share], batches: int, chunk_size: int, seed: int, epoch: Callable[[], int]) -> None:
         self.shares = shares
+        self.batches = batches
         self.chunk_size = chunk_size
         self.seed = seed
         self.epoch = epoch
-        self.batches = -(-len(shares[0].images) // shares[0].per_batch)
 
     def __iter__(self) -> Iterator[Tensor]:
         """Give index tensors, int64 [images of a chunk]."""
         rng = np.random.default_rng((self.seed, self.epoch()))
         parts: list[list[np.ndarray]] = []
         for share in self.shares:
-            rounds = -(-self.batches * share.per_batch // len(share.images)) if parts else 1
+            one_pass = not parts and self.batches == share.batches
+            rounds = 1 if one_pass else -(-self.batches * share.per_batch // len(share.images))
             order = np.tile(np.array(share.images), (rounds, 1))
             for indices in order:
                 rng.shuffle(indices)
@@ -101,7 +113,7 @@ class ChunkSampler(Sampler[Tensor]):
 
 
 class MNISTDataModule(L.LightningDataModule):
-    """The official 60,000/10,000 split, some of the 60,000 held out for validation.
+    """MNIST in its official 60,000/10,000 split, or files like it; some training images are held out to validate.
 
     Where the settings ask for it, a mini-batch has a share of drawn digits and of things that are no digits, in this
     order behind MNIST's images, and is distorted.
@@ -118,29 +130,37 @@ class MNISTDataModule(L.LightningDataModule):
         self.augment = augment
         self.seed = seed
         self.folder = project_path(config.dir)
-        self.prepared = False
+        self.read: tuple[Batch, Batch] | None = None
         self.drawn: dict[str, ResidentImages] = {}
         """For validation, where training has a share of them: `digits` and `negatives`."""
         self.distortion: Distortion | None = None
 
     def prepare_data(self) -> None:
-        """Unpack the files, and check them once; Lightning asks again for each stage.
+        """Read the files, and check them; once, though Lightning asks again for each stage.
 
         Raises:
-            UserError: if they can be neither unpacked nor downloaded.
+            UserError: if they cannot be had, are not as they must be, or have fewer images than the settings ask for.
         """
-        if not self.prepared:
+        if self.read is not None:
+            return
+        if self.config.path is None:
             mnist.prepare(self.folder)
-            self.prepared = True
+            self.read = mnist.read(self.folder, train=True), mnist.read(self.folder, train=False)
+        else:
+            train, test = sources.read(self.config.path, self.config.test_path, self.config.test_size, self.folder)
+            self.config.check_fits(len(train.images))
+            self.read = _tensors(train), _tensors(test)
 
     def setup(self, stage: str) -> None:
-        """Read the images and split them, for all stages together; Lightning asks again for each."""
+        """Split the images, for all stages together; Lightning asks again for each."""
         if hasattr(self, "train_set"):
             return
-        images, labels = mnist.read(self.folder, train=True)
+        self.prepare_data()
+        (images, labels), test = cast("tuple[Batch, Batch]", self.read)
         held_out, used = split(labels.numpy(), self.config.val_size, self.config.train_size, self.config.split_seed)
         parts: list[Batch] = [(images[used], labels[used])]
-        self.shares = [Share(range(len(used)), self.config.mnist_per_batch)]
+        per_batch = min(self.config.mnist_per_batch or len(used), len(used))
+        self.shares = [Share(range(len(used)), per_batch)]
         self.val_set = ResidentImages(images[held_out], labels[held_out])
         for kind, per_batch in (
             ("digits", self.config.strokes_per_batch),
@@ -155,26 +175,32 @@ class MNISTDataModule(L.LightningDataModule):
                 *drawings.prepare(self.folder, kind, -(-count // 10), VALIDATION_DRAWINGS)
             )
         self.train_set = ResidentImages(*(torch.cat(part) for part in zip(*parts, strict=True)))
-        self.test_set = ResidentImages(*mnist.read(self.folder, train=False))
+        self.test_set = ResidentImages(*test)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps, which is mini-batches, in one pass over the training images."""
-        mnist_images = self.shares[0]
-        return -(-len(mnist_images.images) // mnist_images.per_batch)
+        """Optimizer steps, which is mini-batches, in an epoch."""
+        return self.config.steps_per_epoch or self.shares[0].batches
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a mini-batch, of all parts."""
+        return sum(share.per_batch for share in self.shares)
 
     @property
     def images_per_epoch(self) -> int:
         """Training images that the network sees in an epoch."""
-        mnist_images, *others = self.shares
-        return len(mnist_images.images) + self.steps_per_epoch * sum(share.per_batch for share in others)
+        first = self.shares[0]
+        missing = first.batches * first.per_batch - len(first.images) if self.steps_per_epoch == first.batches else 0
+        return self.steps_per_epoch * self.batch_size - missing
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Deal out the training images in shuffled chunks."""
         trainer = cast(L.Trainer, self.trainer)
         if isinstance(self.augment, DistortionConfig):
             self.distortion = Distortion(self.augment, self.seed, trainer.strategy.root_device)
-        sampler = ChunkSampler(self.shares, self.config.chunk_size, self.seed, lambda: trainer.current_epoch)
+        chunk_size = self.config.chunk_size or max(1, CHUNK_IMAGES // self.batch_size)
+        sampler = ChunkSampler(self.shares, self.steps_per_epoch, chunk_size, self.seed, lambda: trainer.current_epoch)
         return self._loader(self.train_set, sampler)
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
@@ -191,7 +217,7 @@ class MNISTDataModule(L.LightningDataModule):
         images, labels = batch
         trainer = cast(L.Trainer, self.trainer)
         scaled = images.unsqueeze(1).float().mul_(1 / 255)
-        size = self.config.batch_size if trainer.training else EVALUATION_BATCH_SIZE
+        size = self.batch_size if trainer.training else EVALUATION_BATCH_SIZE
         batches = scaled.split(size)
         if trainer.training and self.distortion is not None:
             batches = tuple(self.distortion(one, trainer.global_step + k) for k, one in enumerate(batches))
@@ -201,6 +227,10 @@ class MNISTDataModule(L.LightningDataModule):
         device = cast(L.Trainer, self.trainer).strategy.root_device
         resident = ResidentImages(dataset.images.to(device), dataset.labels.to(device))
         return DataLoader(resident, batch_size=None, sampler=sampler)
+
+
+def _tensors(images: ImageSet) -> Batch:
+    return torch.tensor(images.images), torch.tensor(images.labels)
 
 
 def in_order(dataset: ResidentImages) -> tuple[Tensor, ...]:

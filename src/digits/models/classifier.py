@@ -1,43 +1,53 @@
 """What all networks share: loss, metrics, optimizer, and the loop over the mini-batches of a chunk."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from digits.config import ModelConfig, OptimizerConfig, ScheduleConfig
 from digits.data.datamodule import Batch, Chunk
-from digits.models.optimizers import build_optimizer, build_schedule
+from digits.models.config import CLASSES, ModelConfig, OptimizerConfig, ScheduleConfig
+from digits.models.optimizers import build_optimizer, rate_factor
 
-CLASSES = 10
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From what the last layer gives, [N, 10], and labels, int64 [N], to the mean over the images."""
 
 MEAN, STD = 0.1307, 0.3081
 """Of the pixels of MNIST's 60,000 training images, in [0, 1]; inputs with mean 0 and deviation 1 train fastest
 (LeCun et al. 1998, Efficient BackProp, section 4.3)."""
 
 
-class CrossEntropy(Metric):
-    """The mean cross-entropy, in nats, over all images seen."""
+MOST_AT_ONCE = 2048
+"""Images; a larger mini-batch's gradient is summed over pieces, whose activations stay in the processor's cache."""
+
+
+class MeanLoss(Metric):
+    """The mean loss over all images seen.
+
+    Args:
+        loss: the mean of some of them.
+    """
 
     total: Tensor
     images: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, loss: Loss) -> None:
         super().__init__()
+        self.loss = loss
         self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
         self.add_state("images", torch.tensor(0), dist_reduce_fx="sum")
 
-    def update(self, logits: Tensor, labels: Tensor) -> None:
-        """Add images by their logits [N, 10] and labels [N]."""
-        self.total += F.cross_entropy(logits, labels, reduction="sum")
+    def update(self, outputs: Tensor, labels: Tensor) -> None:
+        """Add images by what the last layer gives for them, [N, 10], and labels [N]."""
+        self.total += self.loss(outputs, labels) * len(labels)
         self.images += len(labels)
 
     def compute(self) -> Tensor:
@@ -48,26 +58,34 @@ class CrossEntropy(Metric):
 class DigitClassifier(L.LightningModule):
     """A network from images to ten logits; a subclass sets `layers`.
 
-    It normalises its input itself, so that whoever has the network has all of it.
+    It scales its input itself, so that whoever has the network has all of it.
 
     Args:
         model: the network's settings.
         optimizer: the optimizer's.
         schedule: the learning rate's.
+        loss: what is minimised, but for `penalty`.
     """
 
     layers: nn.Module
 
-    def __init__(self, model: ModelConfig, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
+    def __init__(
+        self,
+        model: ModelConfig,
+        optimizer: OptimizerConfig,
+        schedule: ScheduleConfig,
+        loss: Loss = F.cross_entropy,
+    ) -> None:
         super().__init__()
         # plain values, so that a checkpoint loads with weights_only=True
         plain = {"model": asdict(model), "optimizer": asdict(optimizer), "schedule": asdict(schedule)}
         self.save_hyperparameters(plain)
         self.optimizer_config = optimizer
-        self.schedule_config = schedule
+        self.rate_factor = rate_factor(schedule)
+        self.loss = loss
         self.automatic_optimization = False  # one call of training_step takes a chunk of optimizer steps
         metrics = MetricCollection(
-            {"loss": CrossEntropy(), "accuracy": MulticlassAccuracy(CLASSES, average="micro")}, compute_groups=False
+            {"loss": MeanLoss(loss), "accuracy": MulticlassAccuracy(CLASSES, average="micro")}, compute_groups=False
         )
         self.train_metrics = metrics.clone(prefix="train/")
         self.val_metrics = metrics.clone(prefix="val/")
@@ -82,20 +100,39 @@ class DigitClassifier(L.LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the logits [N, 10] of images float32 [N, 1, 28, 28] in [0, 1], bright ink on black."""
-        logits: Tensor = self.layers((images - MEAN) / STD)
-        return logits
+        return self.logits(self.outputs(images))
+
+    def outputs(self, images: Tensor) -> Tensor:
+        """Give what the last layer gives, [N, 10], which is what the loss takes."""
+        outputs: Tensor = self.layers(self.scaled(images))
+        return outputs
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """Bring images from [0, 1] to what the first layer takes: mean 0 and deviation 1."""
+        return (images - MEAN) / STD
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """Give the logits [N, 10], whose softmax is the probabilities, from what the last layer gives."""
+        return outputs
+
+    def penalty(self) -> Tensor | None:
+        """Give what is added to the loss whatever the images, None for nothing."""
+        return None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note how far the loaded weights were trained."""
         self.trained_epochs = checkpoint["epoch"] + 1
         self.trained_steps = checkpoint["global_step"]
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Build optimizer and schedule; the schedule counts optimizer steps."""
-        optimizer = build_optimizer(self.optimizer_config, self.parameters())
+    def configure_optimizers(self) -> Optimizer:
+        """Build the optimizer."""
+        return build_optimizer(self.optimizer_config, self.parameters())
+
+    def on_train_start(self) -> None:
+        """Note how many optimizer steps the whole run has, which the learning rate depends on."""
         trainer: Any = self.trainer  # Lightning attaches the datamodule to it, which its types do not say
-        steps = trainer.max_epochs * trainer.datamodule.steps_per_epoch
-        return [optimizer], [build_schedule(self.schedule_config, optimizer, steps)]
+        self.all_steps = trainer.max_epochs * trainer.datamodule.steps_per_epoch
+        self.negatives = trainer.datamodule.config.negatives_per_batch
 
     def on_train_epoch_start(self) -> None:
         """Begin to count anew."""
@@ -107,26 +144,63 @@ class DigitClassifier(L.LightningModule):
         Returns:
             The chunk's `train/loss` and `train/accuracy`, and the `train/learning_rate` of its last step.
         """
-        optimizer = cast(LightningOptimizer, self.optimizers())
-        schedule = cast(LRScheduler, self.lr_schedulers())
-        negatives = cast(Any, self.trainer).datamodule.config.negatives_per_batch
-        chunk_logits, chunk_labels = [], []
-        for images, labels in chunk:
-            logits = self(images)
-            digits = len(labels) - negatives
-            loss = F.cross_entropy(logits[:digits], labels[:digits])
-            if negatives:
-                loss = (digits * loss + negatives * unsureness(logits[digits:])) / len(labels)
-            optimizer.zero_grad()
-            self.manual_backward(loss)
-            optimizer.step()
-            rate = optimizer.param_groups[0]["lr"]
-            schedule.step()
+        wrapped = cast(LightningOptimizer, self.optimizers())
+        # Lightning's own way of a step takes as long as the rest of a step on one image; it is needed for scaled losses
+        scaled = self.trainer.precision == "16-mixed"
+        optimizer = cast(Optimizer, wrapped if scaled else wrapped.optimizer)
+        backward = self.manual_backward if scaled else Tensor.backward
+        outputs = []
+        for step, batch in enumerate(chunk, self.trainer.global_step):
+            # by the step's place in the run alone, so that a run can go on with more epochs
+            rate = self.optimizer_config.learning_rate * self.rate_factor(min(step / self.all_steps, 1))
+            optimizer.param_groups[0]["lr"] = rate
+            outputs.append(self._step(optimizer, backward, *batch))
             torch.clear_autocast_cache()  # or the next step would compute with this step's weights, cast to bf16
-            chunk_logits.append(logits[:digits].detach())
-            chunk_labels.append(labels[:digits])
-        values: dict[str, Tensor] = self.train_metrics(torch.cat(chunk_logits).float(), torch.cat(chunk_labels))
+        if not scaled:
+            self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk))
+        labels = [batch_labels[: len(one)] for one, (_, batch_labels) in zip(outputs, chunk, strict=True)]
+        values: dict[str, Tensor] = self.train_metrics(torch.cat(outputs).float(), torch.cat(labels))
         return {**values, "train/learning_rate": torch.tensor(rate)}
+
+    def _step(self, optimizer: Optimizer, backward: Callable[[Tensor], None], images: Tensor, labels: Tensor) -> Tensor:
+        """Take one optimizer step; give what the last layer gave for the digits, before it."""
+        count = len(labels)
+        pieces = [(images, labels)]
+        if count > MOST_AT_ONCE:
+            pieces = list(zip(images.split(MOST_AT_ONCE), labels.split(MOST_AT_ONCE), strict=True))
+        seen: list[Tensor] = []
+
+        def closure() -> Tensor:  # called once, by L-BFGS again for each place on its line search
+            for parameter in optimizer.param_groups[0]["params"]:
+                parameter.grad = None  # what zero_grad does, in a tenth of its time
+            losses: list[Tensor] = []
+            digits = count - self.negatives
+            for piece, piece_labels in pieces:
+                outputs = self.outputs(piece)
+                loss = self._loss(outputs, piece_labels, digits)
+                if len(pieces) > 1:
+                    loss = loss * (len(piece) / count)
+                penalty = None if losses else self.penalty()
+                if penalty is not None:
+                    loss = loss + penalty
+                backward(loss)
+                losses.append(loss.detach())
+                if len(seen) < len(pieces):
+                    seen.append(outputs[: max(digits, 0)].detach())
+                digits -= len(piece)
+            return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+        optimizer.step(closure)  # type: ignore[arg-type]  # which wants a float, and takes a tensor
+        return seen[0] if len(seen) == 1 else torch.cat(seen)
+
+    def _loss(self, outputs: Tensor, labels: Tensor, digits: int) -> Tensor:
+        """Give the mean loss of images of which the first ones are digits, all of them or none maybe."""
+        if digits >= len(labels):
+            return self.loss(outputs, labels)
+        odd = unsureness(self.logits(outputs[max(digits, 0) :]))
+        if digits <= 0:
+            return odd
+        return (digits * self.loss(outputs[:digits], labels[:digits]) + (len(labels) - digits) * odd) / len(labels)
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew."""
@@ -139,8 +213,7 @@ class DigitClassifier(L.LightningModule):
         if dataloader_idx == 0:
             self._evaluate(chunk, self.val_metrics)
         else:
-            logits, labels = self._read(chunk)
-            self.drawn_metrics.update(logits, labels)
+            self.drawn_metrics.update(*self._read(chunk))
 
     def on_validation_epoch_end(self) -> None:
         """Give `val/loss`, `val/accuracy` and, of drawn digits, `val/drawn_...` to whoever chooses by them."""
@@ -159,17 +232,18 @@ class DigitClassifier(L.LightningModule):
         Returns:
             The `probabilities` [N, 10].
         """
-        return {"probabilities": self._evaluate(chunk, self.test_metrics).softmax(dim=1)}
+        outputs = self._evaluate(chunk, self.test_metrics)
+        return {"probabilities": self.logits(outputs).softmax(dim=1)}
 
     def _evaluate(self, chunk: Chunk, metrics: MetricCollection) -> Tensor:
-        logits, labels = self._read(chunk)
-        metrics.update(logits, labels)
-        self.confusion_matrix.update(logits, labels)
-        return logits
+        outputs, labels = self._read(chunk)
+        metrics.update(outputs, labels)
+        self.confusion_matrix.update(outputs, labels)
+        return outputs
 
     def _read(self, chunk: Chunk) -> Batch:
-        logits = torch.cat([self(images) for images, _ in chunk]).float()
-        return logits, torch.cat([labels for _, labels in chunk])
+        outputs = torch.cat([self.outputs(images) for images, _ in chunk]).float()
+        return outputs, torch.cat([labels for _, labels in chunk])
 
 
 def unsureness(logits: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from digits.config import ModelConfig, OptimizerConfig, ScheduleConfig
 from digits.models.classifier import DigitClassifier
+from digits.models.config import ModelConfig, OptimizerConfig, ScheduleConfig
 
 
 class LeNet5(DigitClassifier):

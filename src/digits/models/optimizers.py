@@ -4,34 +4,34 @@ import math
 from collections.abc import Callable, Iterable
 
 from torch.nn import Parameter
-from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
 
-from digits.config import OneCycleConfig, OptimizerConfig, ScheduleConfig, SGDConfig
+from digits.models.config import AdamConfig, LBFGSConfig, OneCycleConfig, OptimizerConfig, ScheduleConfig, SGDConfig
+
+MOST_EVALUATIONS = 26
+"""Of an L-BFGS step: one, and 25 on the line search, as torch has it for a search of its own."""
 
 
 def build_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -> Optimizer:
     """Make the optimizer that the config names; fused, which is one call for all weights instead of one each."""
-    if isinstance(config, SGDConfig):
-        momentum, nesterov = config.momentum, config.momentum > 0
-        return SGD(
-            parameters, config.learning_rate, momentum, weight_decay=config.weight_decay, nesterov=nesterov, fused=True
+    rate = config.learning_rate
+    if isinstance(config, LBFGSConfig):
+        # one iteration a step, so that it is an ordinary step with its own figures, and can be gone on from
+        return LBFGS(
+            parameters, rate, 1, MOST_EVALUATIONS, history_size=config.history_size, line_search_fn="strong_wolfe"
         )
-    adam = AdamW if config.name == "adamw" else Adam
-    return adam(parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    if isinstance(config, SGDConfig):
+        momentum, decay = config.momentum, config.weight_decay
+        fused = True if momentum else None  # without momentum an update is one addition, which fusing makes slower
+        return SGD(parameters, rate, momentum, weight_decay=decay, nesterov=momentum > 0, fused=fused)
+    if isinstance(config, AdamConfig):
+        adam = AdamW if config.name == "adamw" else Adam
+        return adam(parameters, rate, weight_decay=config.weight_decay, fused=True)
+    raise TypeError(f"no optimizer for {config}")
 
 
-def build_schedule(config: ScheduleConfig, optimizer: Optimizer, steps: int) -> LambdaLR:
-    """Make the schedule that the config names, for a run of that many optimizer steps.
-
-    The rate of a step follows from the step's place in the run alone, so that a run can go on with more epochs.
-    """
-    factor = _factor(config)
-    return LambdaLR(optimizer, lambda step: factor(min(step / steps, 1)))
-
-
-def _factor(config: ScheduleConfig) -> Callable[[float], float]:
-    """Give the share of the highest rate as a function of the place in the run, 0 to 1."""
+def rate_factor(config: ScheduleConfig) -> Callable[[float], float]:
+    """Make the schedule that the config names: the share of the highest rate by the place in the run, 0 to 1."""
     if isinstance(config, OneCycleConfig):
         warmup = config.warmup
         start = 1 / 25  # of the highest rate, as in torch's OneCycleLR

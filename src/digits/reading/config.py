@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from digits.config import require, require_one_of
+from digits.errors import require, require_one_of
 
 DIGITS = ("auto", "one", "many")
 """How many digits a picture may be said to have."""

@@ -1,0 +1,127 @@
+"""The training and test images that `data.path` names: which files they are in, and where one file is cut in two."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from digits.data import formats
+from digits.data.formats import ImageSet
+from digits.errors import UserError
+from digits.runs import user_errors, whole
+
+RIGHT = "give data.test_path=FILE, or data.test_size=N to test with its last N images"
+
+
+def read(path: str, test_path: str | None, test_size: int | None, cache: Path) -> tuple[ImageSet, ImageSet]:
+    """Read the training images and the test images.
+
+    Args:
+        path: a file, or a folder with MNIST's four IDX files or others of these names.
+        test_path: the file of the test images, where they are not in `path`.
+        test_size: how many images at the end of `path` are for the test, where they are in it without a mark.
+        cache: the folder where what was read from CSV is kept.
+
+    Raises:
+        UserError: if a file cannot be read or is not as it must be, or there are no test images.
+    """
+    file = Path(path)
+    if file.is_dir():
+        if test_path or test_size:
+            raise UserError(
+                f"data.path={path}: is a folder, which has its test images; leave test_path and test_size out"
+            )
+        return _only(_find(file, "train"), cache), _only(_find(file, "t10k"), cache)
+    train, *test = _read(file, cache)
+    if test_path is not None:
+        return train, _only(Path(test_path), cache)
+    if test:
+        if test_size is not None:
+            raise UserError(f"data.test_size={test_size}: {path} has test images of its own; leave data.test_size out")
+        return train, test[0]
+    if test_size is None:
+        raise UserError(f"data.path={path}: has no test images of its own; {RIGHT}")
+    return _cut(train, test_size, path)
+
+
+def _find(folder: Path, half: str) -> Path:
+    found = sorted(folder.glob(f"{half}-images?idx3-ubyte*"))
+    if not found:
+        raise UserError(f"data.path={folder}: has no {half}-images-idx3-ubyte or {half}-images-idx3-ubyte.gz")
+    return found[0]
+
+
+def _only(path: Path, cache: Path) -> ImageSet:
+    images, *others = _read(path, cache)
+    if others:
+        raise UserError(f"{path}: has training and test images; give it as data.path, without data.test_path")
+    return images
+
+
+def _cut(both: ImageSet, test_size: int, path: str) -> tuple[ImageSet, ImageSet]:
+    count = len(both.labels)
+    if test_size >= count:
+        raise UserError(f"data.test_size={test_size}: must be 1 to {count - 1}; {path} has {count} images")
+    train = ImageSet(both.images[:-test_size], both.labels[:-test_size])
+    test = ImageSet(both.images[-test_size:], both.labels[-test_size:])
+    if both.labels[0] != both.labels[-1] and (np.diff(both.labels) >= 0).all():
+        digits = ", ".join(map(str, np.unique(test.labels)))
+        raise UserError(
+            f"data.path={path}: is sorted by label, so its last {test_size} images are of {digits}; shuffle it"
+        )
+    return train, test
+
+
+def _read(path: Path, cache: Path) -> list[ImageSet]:
+    """Read a file: its images, or its training images and its test images."""
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file of images")
+    content = formats.unpacked(path)
+    kind = formats.format_of(content, path)
+    if kind == "npz":
+        return formats.npz(content, path)
+    if kind == "mat":
+        return [formats.mat(content, path)]
+    return [_cached(content, path, cache) if kind == "csv" else _pair(content, path)]
+
+
+def _pair(content: bytes, path: Path) -> ImageSet:
+    """Read the images of an IDX file, and the labels beside it."""
+    images = formats.idx(content, path)
+    if images.ndim == 1:
+        raise UserError(f"{path}: has the labels of an IDX pair; give the file of the images")
+    partner = _partner(path)
+    content = formats.unpacked(partner)
+    if formats.format_of(content, partner) != "idx" or (labels := formats.idx(content, partner)).ndim != 1:
+        raise UserError(f"{partner}: is not an IDX file of labels")
+    if len(labels) != len(images):
+        raise UserError(f"{partner}: has {len(labels)} labels; must have {len(images)}, as {path} has images")
+    return ImageSet(images, labels.astype(np.int64))
+
+
+def _partner(images: Path) -> Path:
+    """Find the file of the labels that go with an IDX file of images: by its name, gzipped or not."""
+    name = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
+    for partner in (images.with_name(name), images.with_name(f"{name}.gz")):
+        if partner.is_file() and partner.name != images.name:
+            return partner
+    raise UserError(f"{images}: is an IDX file of images; its labels must be beside it, as {name} or {name}.gz")
+
+
+def _cached(content: bytes, path: Path, folder: Path) -> ImageSet:
+    """Read CSV from the cache, if that was made from this very content, else from the content, and cache it."""
+    made_from = hashlib.sha256(content).hexdigest()
+    place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    cache = folder / "csv" / f"{path.name}-{place}.npz"
+    try:
+        kept = formats.npz_arrays(cache.read_bytes(), ("made_from", "images", "labels"), cache)
+        if str(kept["made_from"]) == made_from:
+            return ImageSet(kept["images"], kept["labels"])
+    except (OSError, UserError, KeyError):
+        pass  # not there, or damaged: made anew
+    found = formats.csv(content, path)
+    with user_errors(cache):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+    with whole(cache) as temporary, temporary.open("wb") as file:
+        np.savez(file, made_from=made_from, images=found.images, labels=found.labels)
+    return found
