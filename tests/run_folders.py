@@ -7,6 +7,10 @@ from pathlib import Path
 import torch
 
 
+CLOCK = ("train/images_per_second", "train/seconds")
+"""What differs from run to run."""
+
+
 def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
     checkpoint = torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
@@ -25,10 +29,9 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 def rows(folder: Path) -> list[dict[str, str]]:
     """Give the rows of metrics.csv but for what a clock says."""
     with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        return [{key: row[key] for key in row if key != "train/images_per_second"} for row in csv.DictReader(file)]
+        return [{key: row[key] for key in row if key not in CLOCK} for row in csv.DictReader(file)]
 
 
 def figures(folder: Path) -> dict[str, float]:
     found: dict[str, float] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    del found["train/images_per_second"]
-    return found
+    return {key: found[key] for key in found if key not in CLOCK}

@@ -20,6 +20,8 @@ from digits.errors import UserError, require_one_of
 PATH_SETTINGS = (
     "annotate",
     "data.dir",
+    "data.path",
+    "data.test_path",
     "explain",
     "img",
     "out",
@@ -28,10 +30,19 @@ PATH_SETTINGS = (
     "resume",
     "run",
     "run_name",
+    "weights",
 )
 """Settings whose values are names that people gave their files; Hydra's grammar would refuse `img=photo (1).jpg`."""
 
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+KINDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list[int]: "a list of whole numbers, such as [200]",
+    list[str]: "a list of texts, such as [one,two]",
+    list[float]: "a list of numbers, such as [0, 1]",
+}
 
 Schema = TypeVar("Schema")
 

@@ -109,11 +109,41 @@ class EvaluateConfig:
     """A run's folder; null: the newest finished run."""
     accelerator: str
     """auto, cpu or gpu, as in training."""
+    weights: str | None
+    """The folder for the weights as text files; null: none."""
     outputs_dir: str
 
     def __post_init__(self) -> None:
         """Check the choice."""
+        require(self.weights != "", "weights", "", "a folder, or null for none")
         require_one_of("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+
+
+@dataclass
+class CompareConfig:
+    """Experiments beside each other: conf/compare.yaml."""
+
+    experiments: list[str]
+    """Names of conf/experiment/, each with settings of its own behind it if there are some."""
+    seeds: list[int]
+    settings: list[str]
+    """For all runs, as train.py takes them."""
+    train: bool
+    """Whether to make the runs that are not there."""
+    pictures: str | None
+    """Labelled pictures, as score.py takes them, to read with each run; null: none."""
+    out: str | None
+    """The folder for the table and the picture; null: compare/ in outputs_dir."""
+    outputs_dir: str
+
+    def __post_init__(self) -> None:
+        """Check that there is something to compare."""
+        for key in ("experiments", "seeds"):
+            values = getattr(self, key)
+            fit = bool(values) and len(set(values)) == len(values) and "" not in values
+            require(fit, key, values, "a list of at least one, none of them twice")
+        for key in ("pictures", "out"):
+            require(getattr(self, key) != "", key, "", "a name, or null for none")
 
 
 NAMED: dict[str, dict[str, type[Any]]] = {

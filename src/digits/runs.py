@@ -14,6 +14,7 @@ MODEL_FILE = "model.onnx"
 CONFIG_FILE = "config.yaml"
 LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
 METRICS_FILE = "metrics.csv"
+METRICS_JSON = "metrics.json"
 BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
 
 

@@ -22,7 +22,7 @@ from digits.config import ROOT, WITHOUT_INFLUENCE, EvaluateConfig, TrainConfig, 
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
 from digits.models.build import build
-from digits.reading.export import export
+from digits.reading.export import export, export_text
 from digits.tracking.console import ProgressBar, console, log, logging_to
 from digits.tracking.tensorboard import TensorBoard
 from digits.tracking.tracker import Tracker
@@ -64,7 +64,7 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
     else:
         folder = checkpoint.parent.parent
         with runs.user_errors(folder):
-            for made_last in ("metrics.json", runs.MODEL_FILE):  # the run is not finished any more
+            for made_last in (runs.METRICS_JSON, runs.MODEL_FILE):  # the run is not finished any more
                 (folder / made_last).unlink(missing_ok=True)
         start = f"going on from {shown(checkpoint)}"
     with logging_to(folder / "train.log"):
@@ -98,9 +98,9 @@ def _run(
     calibration = tracker.calibrated(model)
     figures = {**tracker.epochs[model.trained_epochs - 1], **tracker.tested}  # the epoch whose weights were kept
     best = {tag: tracker.tested[tag] for tag in ("test/accuracy", "test/loss")}
-    board.hyperparameters(_hyperparameters(asdict(settings)), best)
+    board.hyperparameters(result_settings(settings), best)
     board.close()
-    runs.write_text(folder / "metrics.json", json.dumps(figures, indent=2) + "\n")
+    runs.write_text(folder / runs.METRICS_JSON, json.dumps(figures, indent=2) + "\n")
     metadata = _metadata(settings, config, tracker.tested)
     export(model, calibration.temperature, folder / runs.MODEL_FILE, metadata)
     _say_tested(tracker.tested)
@@ -143,8 +143,12 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         trainer.test(model, data, verbose=False)
         tracker.calibrated(model)
         board.close()
-        runs.write_text(target / "metrics.json", json.dumps(tracker.tested, indent=2) + "\n")
+        runs.write_text(target / runs.METRICS_JSON, json.dumps(tracker.tested, indent=2) + "\n")
         _say_tested(tracker.tested)
+        if config.weights is not None:
+            weights = Path(config.weights).expanduser()
+            export_text(model, weights)
+            log.info("weights        %s", shown(weights))
     return tracker.tested
 
 
@@ -224,12 +228,16 @@ def _say_tested(tested: dict[str, float]) -> None:
     log.info("confidence     off by %.2f %%, and by %.2f %% after the temperature that validation gave", *errors)
 
 
-def _hyperparameters(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def result_settings(settings: TrainConfig) -> dict[str, Any]:
     """Give the settings that shape the result, by dotted keys; HParams has a column for each."""
+    return _flat(asdict(settings))
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, dict):
-            flat |= _hyperparameters(value, f"{prefix}{key}.")
+            flat |= _flat(value, f"{prefix}{key}.")
         elif prefix + key not in WITHOUT_INFLUENCE:
             flat[prefix + key] = value
     return flat

@@ -5,12 +5,13 @@ import warnings
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
 from digits.models.classifier import DigitClassifier
-from digits.runs import whole
+from digits.runs import user_errors, whole
 
 
 class _Probabilities(nn.Module):
@@ -25,6 +26,23 @@ class _Probabilities(nn.Module):
         """Give probabilities [N, 10] of images float32 [N, 1, 28, 28] in [0, 1]."""
         logits: Tensor = self.classifier(image)
         return (logits / self.temperature).softmax(dim=1)
+
+
+def export_text(classifier: DigitClassifier, folder: Path) -> None:
+    """Write the weights as text: Theta1.txt for the first layer, Theta2.txt for the next, and so on.
+
+    A line is a unit: its bias, if it has one, then its weights; nine digits, which give back every float32.
+
+    Raises:
+        UserError: if a file cannot be written.
+    """
+    with user_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    layers = [layer for layer in classifier.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    for number, layer in enumerate(layers, 1):
+        columns = [layer.weight.flatten(1)] if layer.bias is None else [layer.bias[:, None], layer.weight.flatten(1)]
+        with whole(folder / f"Theta{number}.txt") as temporary, temporary.open("w", encoding="ascii") as file:
+            np.savetxt(file, torch.cat(columns, dim=1).detach().cpu().numpy(), fmt="%.9g")
 
 
 def export(classifier: DigitClassifier, temperature: float, path: Path, metadata: dict[str, str]) -> None:

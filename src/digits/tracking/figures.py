@@ -61,6 +61,32 @@ def misread(
     return _drawn(figure)
 
 
+def answers(images: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> Picture:
+    """Draw images beside the probabilities of the ten digits, under the likeliest one.
+
+    Args:
+        images: uint8 [N, 28, 28], at most ten.
+        probabilities: float32 [N, 10].
+    """
+    figure = Figure(figsize=(10, 5), dpi=100)
+    for place, (image, outputs) in enumerate(zip(images, probabilities, strict=True)):
+        left, bottom = 0.012 + place % 5 * 0.197, 0.53 - place // 5 * 0.48
+        shown = figure.add_axes((left, bottom, 0.075, 0.36))
+        shown.imshow(image, cmap="Greys", vmin=0, vmax=255, interpolation="nearest")
+        shown.axis("off")
+        answer = int(outputs.argmax())
+        bars = figure.add_axes((left + 0.095, bottom, 0.085, 0.36))
+        bars.barh(
+            range(10), outputs, color=["tab:blue" if digit == answer else "lightsteelblue" for digit in range(10)]
+        )
+        bars.set(xlim=(0, 1), yticks=range(10), xticks=[], title=f"read as {answer}, {outputs[answer]:.1%}")
+        bars.title.set_fontsize(8)
+        bars.invert_yaxis()
+        bars.tick_params(length=0, labelsize=8)
+    figure.suptitle("the first ten test images, and the probabilities of the ten digits")
+    return _drawn(figure)
+
+
 def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64], bins: int = 15) -> Picture:
     """Draw a reliability diagram: how often answers of a confidence are right (Guo et al. 2017, figure 1).
 
@@ -129,6 +155,34 @@ def forms(sheet: dict[int, NDArray[np.uint8]]) -> Picture:
     axes.imshow(mosaic, cmap="Greys", vmin=0, vmax=255, interpolation="antialiased")
     axes.set_title("the forms in which digits are drawn, each varied", pad=20)
     axes.axis("off")
+    return _drawn(figure)
+
+
+def comparison(names: list[str], points: dict[str, list[list[float]]]) -> Picture:
+    """Draw experiments beside each other: a line each, a panel for each quantity, a dot for each run.
+
+    Args:
+        names: of the experiments.
+        points: by the quantity, for each experiment the value of each run; accuracies from 0 to 1, seconds.
+    """
+    figure = Figure(figsize=(3.2 + 3.2 * len(points), 1.2 + 0.42 * len(names)), dpi=100, layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(points), sharey=True))
+    lines = range(len(names))
+    for axes, (quantity, values) in zip(panels, points.items(), strict=True):
+        in_percent = quantity != "training"
+        scale = 100 if in_percent else 1
+        means = [scale * float(np.mean(one)) for one in values]
+        axes.scatter(means, lines, s=260, marker="|", color="tab:blue", linewidth=2)
+        for line, runs in zip(lines, values, strict=True):
+            axes.scatter(scale * np.array(runs), [line] * len(runs), s=22, color="tab:blue", alpha=0.5)
+            text = f"{means[line]:.2f} %" if in_percent else f"{means[line]:.1f} s"
+            axes.annotate(text, (means[line], line), (0, 9), textcoords="offset points", ha="center", fontsize=8)
+        axes.set(title=quantity, xlabel="%" if in_percent else "seconds, logarithmic")
+        axes.margins(x=0.15)
+        if not in_percent:
+            axes.set_xscale("log")
+        axes.grid(axis="x", alpha=0.3)
+    panels[0].set(yticks=lines, yticklabels=names, ylim=(len(names) - 0.5, -0.7))
     return _drawn(figure)
 
 

@@ -71,8 +71,13 @@ class TensorBoard:
         """
         self._picture("test/reliability", figures.reliability({"before": before, "after": after}, labels), step)
 
+    def first_answers(self, images: NDArray[np.uint8], probabilities: NDArray[np.float32], step: int) -> None:
+        """Add the first ten test images, uint8 [N, 28, 28], with the ten outputs, [N, 10], and the likeliest digit."""
+        self._picture("test/first_ten", figures.answers(images[:10], probabilities[:10]), step)
+
     def digits_table(self, counts: NDArray[np.int64], step: int) -> None:
         """Add the table of TP, FP, FN, TN, precision, recall and F1 of each digit, from the test's confusion matrix."""
+        table = []
         lines = ["| digit | TP | FP | FN | TN | precision | recall | F1 |", "|---|---|---|---|---|---|---|---|"]
         for digit in range(len(counts)):
             hit = counts[digit, digit]
@@ -80,9 +85,11 @@ class TensorBoard:
             rest = counts.sum() - hit - false_alarm - missed
             precision, recall = hit / max(hit + false_alarm, 1), hit / max(hit + missed, 1)
             f1 = 2 * hit / max(2 * hit + false_alarm + missed, 1)
+            table.append((precision, recall, f1))
             lines.append(
                 f"| {digit} | {hit} | {false_alarm} | {missed} | {rest} | {precision:.4f} | {recall:.4f} | {f1:.4f} |"
             )
+        lines.append("| mean | | | | | " + " | ".join(f"{one:.4f}" for one in np.mean(table, axis=0)) + " |")
         self.writer.add_text("test/digits", "\n".join(lines), step)
 
     def first_layer(self, network: nn.Module, step: int) -> None:

@@ -73,6 +73,7 @@ class Tracker(L.Callback):
         validated = {tag: value for tag, value in trainer.callback_metrics.items() if tag.startswith("val/")}
         figures = _floats({**self.curve[-1][1], **module.train_metrics.compute(), **validated})
         figures["train/images_per_second"] = self.data.images_per_epoch / self.seconds
+        figures["train/seconds"] = round(time.perf_counter() - self.started, 3)  # with validation
         self.epochs.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **figures})
         self._write_rows()
         self.board.scalars({tag: figures[tag] for tag in (*validated, "train/images_per_second")}, trainer.global_step)
@@ -106,6 +107,7 @@ class Tracker(L.Callback):
         self.board.scalars(self.tested, step)
         self.board.confusion_matrix("test", counts, step)
         self.board.digits_table(counts, step)
+        self.board.first_answers(images, torch.cat(self.probabilities).cpu().numpy(), step)
         self.board.test(images, labels, torch.cat(self.probabilities).cpu().numpy(), step)
         self.board.first_layer(module, step)
 

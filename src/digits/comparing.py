@@ -1,0 +1,223 @@
+"""Compare experiments: make the runs that are not there, and lay their figures beside each other."""
+
+import csv
+import io
+import itertools
+import json
+import os
+import sys
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from digits import resuming, runs
+from digits.config import CompareConfig, TrainConfig, project_path
+from digits.errors import UserError
+from digits.experiments import Wanted
+from digits.handwriting.page import find
+from digits.models.build import build
+from digits.reading.labelled import NO_DIGIT, Labelled, find_labelled
+from digits.reading.predict import as_lines, read_pages, write_picture
+from digits.reading.predict import folder as made_folder
+from digits.reading.reader import Reader
+from digits.reading.recognize import Recognizer
+from digits.reading.score import Result
+from digits.tracking.figures import comparison
+from digits.training import result_settings, shown, train
+
+PICTURES_AT_ONCE = 32
+"""Found and kept while every network reads them."""
+
+
+@dataclass
+class Row:
+    """An experiment: what was asked for, and its runs."""
+
+    name: str
+    wanted: list[Wanted]
+    folders: dict[int, Path] = field(default_factory=dict)
+    """Of the finished runs, by their seeds."""
+    read: list[float] = field(default_factory=list)
+    """The share of the labelled pictures that each run reads rightly."""
+
+    @cached_property
+    def metrics(self) -> list[dict[str, float]]:
+        """The final figures of each run."""
+        return [json.loads((one / runs.METRICS_JSON).read_text(encoding="utf-8")) for one in self.folders.values()]
+
+    @cached_property
+    def epochs(self) -> list[list[dict[str, float]]]:
+        """The figures of each run's epochs."""
+        return [runs.read_metrics(one) for one in self.folders.values()]
+
+    @property
+    def seconds(self) -> list[float]:
+        """What each run's training took, with validation."""
+        return [sum(epoch["train/seconds"] for epoch in epochs) for epochs in self.epochs]
+
+    @property
+    def weights(self) -> int:
+        """How many the network has."""
+        config = self.wanted[0].settings
+        return sum(one.numel() for one in build(config.model, config.optimizer, config.schedule).parameters())
+
+    def figures(self) -> dict[str, Any]:
+        """Give the columns of the table; accuracies from 0 to 1, the mean over the runs with the range."""
+        found: dict[str, Any] = {"experiment": self.name, "runs": len(self.folders), "weights": self.weights}
+        accuracies = {
+            "test_accuracy": [one["test/accuracy"] for one in self.metrics],
+            "train_accuracy": [one["train/accuracy"] for one in self.metrics],
+            "own_handwriting": self.read,
+        }
+        for key, values in accuracies.items():
+            if values:
+                found |= {key: fmean(values), f"{key}_min": min(values), f"{key}_max": max(values)}
+        rates = [epoch["train/images_per_second"] for epochs in self.epochs for epoch in epochs]
+        found["training_seconds"] = fmean(self.seconds)
+        found["images_per_second"] = median(rates)
+        found["folders"] = " ".join(map(shown, self.folders.values()))
+        return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in found.items()}
+
+
+def compare(config: CompareConfig, wanted: dict[str, list[Wanted]]) -> None:
+    """Make the runs that are not there, and write table.md, table.csv and comparison.png.
+
+    Args:
+        config: the settings of conf/compare.yaml.
+        wanted: the runs of each row.
+
+    Raises:
+        UserError: at the end, for runs that could not be made and pictures that could not be read.
+    """
+    rows = [Row(name, runs_of_row) for name, runs_of_row in wanted.items()]
+    pictures, errors = find_labelled(config.pictures) if config.pictures else ([], [])
+    out = made_folder("out", project_path(config.outputs_dir) / "compare" if config.out is None else Path(config.out))
+    _fill(rows, config, errors)
+    done = [row for row in rows if row.folders]
+    _read(done, pictures, errors)
+    table = [row.figures() for row in done]
+    if table:
+        text = _markdown(done, table, out)
+        runs.write_text(out / "table.md", text)
+        runs.write_text(out / "table.csv", _csv(table))
+        write_picture(out / "comparison.png", _picture(done))
+        sys.stdout.write(text)
+        sys.stderr.write(f"table.md, table.csv and comparison.png are in {shown(out)}\n")
+    if errors:
+        raise UserError(as_lines(errors))
+
+
+def _fill(rows: list[Row], config: CompareConfig, errors: list[UserError]) -> None:
+    """Find the runs, or make them; one that cannot be made does not stop the others."""
+    there = _finished(config.outputs_dir)
+    wanted = [(row, one) for row in rows for one in row.wanted]
+    for number, (row, one) in enumerate(wanted, 1):
+        settings = one.settings
+        title = f"{row.name}, seed {settings.seed}"
+        found = next((folder for folder, made_of in there if made_of == result_settings(settings)), None)
+        if found is None and not config.train:
+            errors.append(UserError(f"{title}: there is no such run in {project_path(config.outputs_dir)}"))
+        elif found is None:
+            sys.stderr.write(f"\n{number} of {len(wanted)}: {title}\n")
+            try:
+                found = train(replace(settings, run_name=_free_name(row.name, settings)), one.typed)
+            except UserError as error:
+                errors.append(UserError(f"{title}: {error}"))
+        else:
+            sys.stderr.write(f"{number} of {len(wanted)}: {title}: {shown(found)}\n")
+        if found is not None:
+            row.folders[settings.seed] = found
+
+
+def _finished(outputs_dir: str) -> list[tuple[Path, dict[str, Any]]]:
+    """Give the finished runs with the settings that shape their results, the newest first."""
+    found = []
+    models = sorted(project_path(outputs_dir).glob(f"*/*/{runs.MODEL_FILE}"), key=lambda one: -one.stat().st_mtime_ns)
+    for model in models:
+        try:
+            found.append((model.parent, result_settings(resuming.load_settings(model.parent))))
+        except UserError:
+            continue  # of an older version of the project, or damaged
+    return found
+
+
+def _free_name(name: str, settings: TrainConfig) -> str:
+    """Name a run's folder by its row and its seed, with _2 behind it where there is such a folder already."""
+    plain = "_".join("".join(one if one.isalnum() or one in "._-" else " " for one in name).split())
+    place = project_path(settings.outputs_dir) / settings.model.name
+    names = (f"{plain}_seed{settings.seed}" + (f"_{number}" if number > 1 else "") for number in itertools.count(1))
+    return next(one for one in names if not (place / one).exists())
+
+
+def _read(rows: list[Row], pictures: list[Labelled], errors: list[UserError]) -> None:
+    """Read the labelled pictures with every run."""
+    digits = [one for one in pictures if one.label != NO_DIGIT]
+    models = [one / runs.MODEL_FILE for row in rows for one in row.folders.values()]
+    recognizers = [Recognizer(Reader(model), "auto", reject=True) for model in models if digits]
+    right = [0] * len(recognizers)
+    console, count = Console(stderr=True), 0
+    batches = [digits[start : start + PICTURES_AT_ONCE] for start in range(0, len(digits), PICTURES_AT_ONCE)]
+    for batch in track(batches, "reading", console=console, transient=True, disable=not console.is_terminal):
+        pages = []
+        for picture in batch:
+            try:
+                pages.append((picture, find(picture.brightness())))
+            except UserError as error:
+                errors.append(error)
+        count += len(pages)
+        for place, recognizer in enumerate(recognizers):
+            answers = read_pages(recognizer, pages)
+            right[place] += sum(Result(picture, found).right for picture, _, found in answers)
+    if count:
+        shares = iter(right)
+        for row in rows:
+            row.read = [next(shares) / count for _ in row.folders]
+
+
+def _picture(rows: list[Row]) -> Image.Image:
+    points = {
+        "test accuracy": [[one["test/accuracy"] for one in row.metrics] for row in rows],
+        "training": [row.seconds for row in rows],
+    }
+    if rows[0].read:
+        points["own handwriting"] = [row.read for row in rows]
+    return Image.fromarray(comparison([row.name for row in rows], points))
+
+
+def _csv(table: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, table[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def _markdown(rows: list[Row], table: list[dict[str, Any]], out: Path) -> str:
+    """Lay the table out, with a link to each run from where the file is."""
+    heads = ["experiment", "weights", "test accuracy", "train accuracy", "training", "images/s"]
+    own = "own_handwriting" in table[0]
+    lines = []
+    for row, figures in zip(rows, table, strict=True):
+        cells = [
+            figures["experiment"],
+            f"{figures['weights']:,}",
+            _range(figures, "test_accuracy"),
+            _range(figures, "train_accuracy"),
+            f"{figures['training_seconds']:.1f} s",
+            f"{figures['images_per_second']:,.0f}",
+            *([_range(figures, "own_handwriting")] if own else []),
+        ]
+        links = ", ".join(f"[{seed}]({os.path.relpath(one, out)})" for seed, one in row.folders.items())
+        lines.append(f"| {' | '.join((*cells, links))} |")
+    heads += [*(["own handwriting"] if own else []), "runs, by seed"]
+    return "\n".join((f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *lines)) + "\n"
+
+
+def _range(figures: dict[str, Any], key: str) -> str:
+    return f"{figures[key]:.2%} ({figures[f'{key}_min']:.2%} to {figures[f'{key}_max']:.2%})".replace("%", " %")
