@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-
 CLOCK = ("train/images_per_second", "train/seconds")
 """What differs from run to run."""
 

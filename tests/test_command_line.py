@@ -16,18 +16,18 @@ MISTAKES = {
     "trainer.max_epochs=1.5": "trainer.max_epochs=1.5: must be a whole number",
     "trainer.max_epochs=0": "trainer.max_epochs=0: must be 1 to",
     "trainer.max_epochs=null": "trainer.max_epochs=null: must be a whole number",
-    "model=lenet6": "model=lenet6: there is no such model; choose one of lenet5, sigmoid",
+    "model=lenet6": "model=lenet6: there is no such model; choose one of lenet5, mlp, sigmoid",
     "model=null": "model=null: a group takes a name",
     "modle=lenet5": "there is no setting modle",
-    "model.name=lenet6": "model.name=lenet6: must be one of lenet5, sigmoid",
-    "model.hidden_size=3": "it is a setting of model=sigmoid",
+    "model.name=lenet6": "model.name=lenet6: must be one of lenet5, mlp, sigmoid",
+    "model.hidden=[3]": "it is a setting of model=mlp or sigmoid",
     "optimizer.momentum=0.5": "it is a setting of optimizer=sgd",
     "optimizer.learning_rate=0": "optimizer.learning_rate=0.0: must be above 0",
     "optimizer.learning_rate=nan": "optimizer.learning_rate=nan: must be above 0",
     "optimizer.weight_decay=-1": "optimizer.weight_decay=-1.0: must be 0 or above",
     "schedule.warmup=1": "schedule.warmup=1.0: must be above 0 and below 1",
-    "data.batch_size=0": "data.batch_size=0: must be 1 to 60000",
-    "data.chunk_size=0": "data.chunk_size=0: must be 1 to 60000",
+    "data.batch_size=0": "data.batch_size=0: must be 1 to 1000000000, or null",
+    "data.chunk_size=0": "data.chunk_size=0: must be 1 to 1000000000, or null",
     "data.val_size=60000": "data.val_size=60000: must be 0 to 59999",
     "data.train_size=55001": "data.train_size=55001: must be 1 to 55000",
     "data.train_size=few": "data.train_size=few: must be a whole number or null",
@@ -67,7 +67,7 @@ def test_a_mistake_is_one_line(command: Command, tmp_path: Path, override: str) 
     [
         (["data.val_size=0", "trainer.early_stopping.patience=2"], "trainer.early_stopping.patience=2: must be null"),
         (["trainer.accelerator=cpu", "trainer.precision=16-mixed"], "trainer.precision=16-mixed: must be 32-true"),
-        (["model=sigmoid", "model.hidden_size=0"], "model.hidden_size=0: must be 1 to"),
+        (["model=sigmoid", "model.hidden=[0]"], "model.hidden=[0]: must be a list of at most 100 layers of 1 to"),
         (["optimizer=sgd", "optimizer.momentum=1"], "optimizer.momentum=1.0: must be 0 to below 1"),
         (["--config-name", "nothing"], "Cannot find primary config 'nothing'"),
     ],
@@ -79,7 +79,7 @@ def test_settings_that_do_not_go_together(command: Command, overrides: list[str]
     assert outcome.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "compare"])
 @pytest.mark.parametrize(
     ("arguments", "code", "shown"),
     [
@@ -112,7 +112,7 @@ def test_bash_completes_groups_and_settings(monkeypatch: pytest.MonkeyPatch, com
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line)))
     outcome = command("train", "-sc", "query=bash")
-    assert outcome.out.split() == ["model=lenet5", "model=sigmoid"]
+    assert outcome.out.split() == ["model=lenet5", "model=mlp", "model=sigmoid"]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,8 @@ def test_bash_completes_groups_and_settings(monkeypatch: pytest.MonkeyPatch, com
     [
         ("img=photo (1).jpg", "img='photo (1).jpg'"),
         ("img=[a b.png,c.png]", "img=['a b.png','c.png']"),
+        ("experiments=[a,'b c=1',d e=[2,3]]", "experiments=['a','b c=1','d e=[2,3]']"),
+        ("settings=[a=1,b=[2,3]]", "settings=['a=1','b=[2,3]']"),
         ("img=it's.png", r"img='it\'s.png'"),
         ("img=[1].png", "img='[1].png'"),
         ("run=C:\\runs\\", r"run='C:\runs\\'"),

@@ -5,7 +5,7 @@ from conftest import settings
 from hydra import compose, initialize_config_dir
 
 from digits.command_line import checked
-from digits.config import NAMED, ROOT, EvaluateConfig
+from digits.config import NAMED, ROOT, CompareConfig, EvaluateConfig
 from digits.reading.config import PredictConfig, ScoreConfig
 
 OPTIONS = sorted(
@@ -31,7 +31,13 @@ def test_every_name_has_its_file(group: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "schema"), [("evaluate", EvaluateConfig), ("predict", PredictConfig), ("score", ScoreConfig)]
+    ("name", "schema"),
+    [
+        ("compare", CompareConfig),
+        ("evaluate", EvaluateConfig),
+        ("predict", PredictConfig),
+        ("score", ScoreConfig),
+    ],
 )
 def test_the_other_entry_points_fit(name: str, schema: type) -> None:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):

@@ -10,11 +10,14 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import Command
+from scipy.io import savemat
 
 from digits.config import ROOT
+from digits.data import mnist
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -36,8 +39,15 @@ def test_there_is_no_command_that_nothing_runs() -> None:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, finished: Path, draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def workplace(
+    tmp_path: Path, finished: Path, draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, data_dir: Path
+) -> list[str]:
     """A folder with the README's files in it, as the working directory; gives what makes a command tiny."""
+    images, labels = mnist.read(data_dir, train=True)
+    pixels, columns = images[:10_800].view(-1, 784).numpy(), labels[:10_800, None].numpy()
+    savemat(tmp_path / "mnist-original.mat", {"data": pixels.T, "label": columns.T.astype(float)})
+    for name, part in (("mnist_train.csv", slice(0, 800)), ("mnist_test.csv", slice(800, 900))):
+        np.savetxt(tmp_path / name, np.hstack([columns[part], pixels[part]]), fmt="%d", delimiter=",")
     for name in ("my_digit.png", "page.jpg", "one.png", "two.jpg", "scans/a.png", "digits/me/7_1.png"):
         draw(name)
     outputs = tmp_path / "outputs"
@@ -53,7 +63,8 @@ def test_every_command_of_ours_works(line: str, command: Command, workplace: lis
     name = Path(script).stem
     assert python == "python"
     assert (ROOT / script).exists()
-    shortened = [*(tiny if name == "train" else []), *workplace] if "-sc" not in arguments else []
+    shorter = {"train": tiny, "compare": ["seeds=[1]", f"settings=[{','.join(tiny)}]"]}
+    shortened = [*shorter.get(name, []), *workplace] if "-sc" not in arguments else []
     outcome = command(name, *shortened, *arguments)
     if "trainer.accelerator=gpu" in arguments and not torch.cuda.is_available():
         assert outcome.code == 2

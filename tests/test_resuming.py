@@ -14,8 +14,9 @@ from conftest import Train, settings
 from run_folders import figures, rows, same, weights
 
 from digits import resuming, runs
-from digits.config import ROOT, ModelConfig, SigmoidConfig
+from digits.config import ROOT
 from digits.errors import UserError
+from digits.models.config import ModelConfig
 from digits.training import shown, train
 
 
@@ -197,7 +198,7 @@ def test_a_checkpoint_without_its_parts_is_named(small: Path, tmp_path: Path) ->
     del parts["optimizer_states"]
     torch.save(parts, tmp_path / "part.ckpt")
     with pytest.raises(UserError, match="it has no optimizer_states"):
-        resuming.load(tmp_path / "part.ckpt", SigmoidConfig("sigmoid", 200))
+        resuming.load(tmp_path / "part.ckpt", settings("model=sigmoid").model)
 
 
 def test_a_resume_that_is_not_there_is_named(train_tiny: Train, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ PATH_SETTINGS = (
     "data.dir",
     "data.path",
     "data.test_path",
+    "experiments",
     "explain",
     "img",
     "out",
@@ -30,9 +31,16 @@ PATH_SETTINGS = (
     "resume",
     "run",
     "run_name",
+    "settings",
     "weights",
 )
-"""Settings whose values are names that people gave their files; Hydra's grammar would refuse `img=photo (1).jpg`."""
+"""Settings whose values are names that people gave their files, or lists of other settings; Hydra's grammar would
+refuse `img=photo (1).jpg`."""
+
+QUOTES = "'\""
+
+IN_A_LIST = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:\[[^\]]*\]|[^,\[])+)\s*(?:,|$)""")
+"""A value of a list: quoted, or up to a comma that is not in a list of its own."""
 
 KINDS: dict[Any, str] = {
     bool: "true or false",
@@ -93,10 +101,11 @@ def fail(line: str) -> None:
 def as_typed(argument: str) -> str:
     """Quote the value of a path setting, so that Hydra takes spaces, brackets, commas and any script as they are."""
     key, equals, value = argument.partition("=")
-    if key not in PATH_SETTINGS or value in ("", "null") or value[0] in "'\"":
+    if key not in PATH_SETTINGS or value in ("", "null") or value[0] in QUOTES:
         return argument
-    if value.startswith("[") and value.endswith("]") and not set("'\"") & set(value):
-        return f"{key}=[{','.join(_quoted(one.strip()) for one in value[1:-1].split(',') if one.strip())}]"
+    if value.startswith("[") and value.endswith("]"):
+        parts = [one.strip() for one in IN_A_LIST.findall(value[1:-1])]
+        return f"{key}=[{','.join(one if one[0] in QUOTES else _quoted(one) for one in parts if one)}]"
     return key + equals + _quoted(value)
 
 

@@ -181,13 +181,10 @@ def _read(rows: list[Row], pictures: list[Labelled], errors: list[UserError]) ->
 
 
 def _picture(rows: list[Row]) -> Image.Image:
-    points = {
-        "test accuracy": [[one["test/accuracy"] for one in row.metrics] for row in rows],
-        "training": [row.seconds for row in rows],
-    }
+    accuracies = {"the test": [[one["test/accuracy"] for one in row.metrics] for row in rows]}
     if rows[0].read:
-        points["own handwriting"] = [row.read for row in rows]
-    return Image.fromarray(comparison([row.name for row in rows], points))
+        accuracies["own handwriting"] = [row.read for row in rows]
+    return Image.fromarray(comparison([row.name for row in rows], accuracies, [row.seconds for row in rows]))
 
 
 def _csv(table: list[dict[str, Any]]) -> str:

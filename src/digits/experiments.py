@@ -41,6 +41,8 @@ def wanted_runs(config: CompareConfig) -> dict[str, list[Wanted]]:
 
 def _row(name: str, config: CompareConfig) -> list[Wanted]:
     words = shlex.split(name)
+    if any(one.startswith(("seed=", "resume=", "run_name=")) for one in words + config.settings):
+        raise UserError("has seed, resume or run_name; every run is a new one, named by its row and seed")
     own = words if "=" in words[0] else [f"experiment={words[0]}", *words[1:]]
     found = []
     for seed in config.seeds:
@@ -48,7 +50,5 @@ def _row(name: str, config: CompareConfig) -> list[Wanted]:
         GlobalHydra.instance().clear()  # the entry point's own, which has done its work
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             settings = checked(compose("train", overrides=typed), TrainConfig)
-        if settings.resume or settings.run_name or settings.seed != seed:
-            raise UserError("has seed, resume or run_name; every run is a new one, named by its row and seed")
         found.append(Wanted(settings, typed))
     return found

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from digits.data.config import DistortionConfig
 from digits.data.augmentation import Distortion
+from digits.data.config import DistortionConfig
 
 NONE = DistortionConfig(name="light", rotation=0, shear=0, aspect=0, scale=0, shift=0, thickness=0, elastic=0)
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from conftest import settings
 
-from digits.data.config import DataConfig
 from digits.data import mnist
+from digits.data.config import DataConfig
 from digits.data.datamodule import ChunkSampler, MNISTDataModule, Share, split
 from digits.data.strokes import NOT_A_DIGIT
 
@@ -61,10 +61,10 @@ def test_the_split_depends_on_its_own_seed_alone(data_dir: Path) -> None:
     assert not torch.equal(parts[0][1], parts[2][1])
 
 
-def batches(chunk_size: int, seed: int, epoch: int, *others: Share) -> list[list[int]]:
+def batches(chunk_size: int, seed: int, epoch: int, *others: Share, batches_per_epoch: int = 100) -> list[list[int]]:
     """The indices of each mini-batch: 10 from the first 1,000 images, and what the other shares add."""
     shares = [Share(range(1000), 10), *others]
-    sampler = ChunkSampler(shares, chunk_size, seed, epoch=lambda: epoch)
+    sampler = ChunkSampler(shares, batches_per_epoch, chunk_size, seed, epoch=lambda: epoch)
     chunks = list(sampler)
     size = sum(share.per_batch for share in shares)
     assert len(chunks) == len(sampler)
@@ -77,6 +77,14 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     assert sorted(index for batch in batches(3, 1, 0) for index in batch) == list(range(1000))
     assert batches(3, 1, 0) != batches(3, 1, 1)
     assert batches(3, 1, 1) != batches(3, 2, 0)
+
+
+def test_an_epoch_of_fewer_or_more_mini_batches_takes_the_images_in_passes() -> None:
+    assert batches(3, 1, 0, batches_per_epoch=40) == batches(3, 1, 0)[:40]
+    found = [index for batch in batches(3, 1, 0, batches_per_epoch=250) for index in batch]
+    assert sorted(found[:1000]) == sorted(found[1000:2000]) == list(range(1000))
+    assert len(set(found[2000:])) == 500
+    assert found[:1000] != found[1000:2000]
 
 
 def test_each_mini_batch_has_its_shares_in_their_order() -> None:

@@ -8,9 +8,9 @@ import torch
 from conftest import settings
 from torch import nn
 
-from digits import models
-from digits.models.classifier import MEAN, STD, CrossEntropy, DigitClassifier
-from digits.models.optimizers import build_optimizer, build_schedule
+from digits.models.build import build
+from digits.models.classifier import MEAN, STD, DigitClassifier, MeanLoss
+from digits.models.optimizers import build_optimizer, rate_factor
 
 
 def network(*overrides: str) -> DigitClassifier:
@@ -53,7 +53,7 @@ def test_lenet5_has_the_papers_maps() -> None:
 
 @pytest.mark.parametrize(("hidden", "weights"), [(200, [157_000, 2_010]), (30, [23_550, 310])])
 def test_sigmoid_is_784_hidden_10(hidden: int, weights: list[int]) -> None:
-    model = network("model=sigmoid", f"model.hidden_size={hidden}")
+    model = network("model=sigmoid", f"model.hidden=[{hidden}]")
     assert weights_by_layer(model) == weights
     images = torch.rand(2, 1, 28, 28)
     first, second = (layer for layer in model.layers.children() if isinstance(layer, nn.Linear))
@@ -66,6 +66,8 @@ def test_hyperparameters_are_plain_values(model: str) -> None:
     def plain(value: Any) -> bool:
         if isinstance(value, dict):
             return all(isinstance(key, str) and plain(one) for key, one in value.items())
+        if type(value) is list:
+            return all(map(plain, value))
         return type(value) in (str, int, float, bool, type(None))
 
     hyperparameters = dict(network(f"model={model}").hparams)
@@ -85,15 +87,8 @@ def test_optimizers_have_the_settings(name: str, kind: str, extra: dict[str, flo
 
 
 def rates(*overrides: str, steps: int = 100) -> list[float]:
-    config = settings("optimizer=sgd", "optimizer.learning_rate=1", *overrides)
-    optimizer = build_optimizer(config.optimizer, nn.Linear(2, 2).parameters())
-    schedule = build_schedule(config.schedule, optimizer, steps)
-    found = []
-    for _ in range(steps):
-        found.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    return [*found, optimizer.param_groups[0]["lr"]]
+    factor = rate_factor(settings(*overrides).schedule)
+    return [factor(step / steps) for step in range(steps + 1)]
 
 
 def test_schedule_none_is_constant() -> None:
@@ -113,9 +108,9 @@ def test_schedule_onecycle_is_torchs_but_for_the_shape_of_the_way_up() -> None:
     assert found[25:] == pytest.approx([(1 + math.cos(math.pi * step / 75)) / 2 for step in range(76)])
 
 
-def test_cross_entropy_is_the_mean_over_all_images() -> None:
+def test_the_loss_is_the_mean_over_all_images() -> None:
     logits, labels = torch.randn(7, 10), torch.arange(7)
-    metric = CrossEntropy()
+    metric = MeanLoss(nn.functional.cross_entropy)
     metric.update(logits[:2], labels[:2])
     metric.update(logits[2:], labels[2:])
     torch.testing.assert_close(metric.compute(), nn.functional.cross_entropy(logits, labels))

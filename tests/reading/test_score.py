@@ -11,8 +11,8 @@ from conftest import Command
 from drawn_pages import page, row
 from PIL import Image
 
+from digits.data import formats
 from digits.errors import UserError
-from digits.reading import labelled
 from digits.reading.labelled import find_labelled
 from digits.reading.score import auroc
 
@@ -99,7 +99,7 @@ def test_what_cannot_be_scored_is_named_and_the_rest_is(command: Command, pictur
 
 X = np.zeros((2, 8, 8), dtype=np.uint8)
 BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
-    "no y": ({"x": X}, "cannot be read"),
+    "no y": ({"x": X}, "has no y"),
     "one image": ({"x": X[0], "y": np.zeros(2, dtype=int)}, "needs x, uint8"),
     "fractions": ({"x": X.astype(float), "y": np.zeros(2, dtype=int)}, "needs x, uint8"),
     "objects": ({"x": np.array([None, {}]), "y": np.zeros(2, dtype=int)}, "cannot be read"),
@@ -160,7 +160,7 @@ def test_wrong_settings_are_one_line(command: Command, tmp_path: Path, arguments
 
 
 def test_an_archive_that_unpacks_too_far_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labelled, "MOST_BYTES", 1000)
+    monkeypatch.setattr(formats, "MOST_BYTES", 1000)
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", bytes(2000))
     with pytest.raises(UserError, match="has 2000 bytes unpacked; at most 1000"):

@@ -24,6 +24,9 @@ SIDE, PIXELS = 28, 28 * 28
 MOST_BYTES = 2**30
 """Of a file, unpacked; MNIST has 55 MB, as .csv 128 MB."""
 
+LONGEST_ROW = 65_535
+"""Bytes; 785 quoted numbers have under 5,000."""
+
 IDX_IMAGES, IDX_LABELS = 0x803, 0x801
 """Magic numbers of unsigned bytes in three dimensions and in one (yann.lecun.com/exdb/mnist)."""
 
@@ -84,7 +87,7 @@ def format_of(content: bytes, path: Path) -> str:
     for begin, name in ((b"PK", "npz"), (b"MATLAB 5.0", "mat"), (b"\x00\x00", "idx")):
         if content.startswith(begin):
             return name
-    if not re.match(rb"[ -~\t]+(\r?\n|$)", content.removeprefix(BYTE_ORDER_MARK)):
+    if not re.match(rb"[\r\n]*[ -~\t]+(\r?\n|$)", content.removeprefix(BYTE_ORDER_MARK)):
         found = content[:4].hex()
         raise UserError(f"{path}: begins with the bytes 0x{found}, which no IDX, CSV, .mat or .npz file does")
     return "csv"
@@ -125,6 +128,9 @@ def csv(content: bytes, path: Path) -> ImageSet:
         UserError: if it is not as it must be; the line names the row and column.
     """
     content = content.removeprefix(BYTE_ORDER_MARK)
+    if endless := re.search(rb"[^\n]{%d}" % LONGEST_ROW, content):  # the values of a row are all kept at once
+        number = content.count(b"\n", 0, endless.start()) + 1
+        raise UserError(f"{path}: row {number} has more than {LONGEST_ROW} bytes; must have {1 + PIXELS} values")
     first = content.partition(b"\n")[0]
     try:
         with warnings.catch_warnings():
@@ -149,20 +155,20 @@ def csv(content: bytes, path: Path) -> ImageSet:
 def _is_header(line: bytes) -> bool:
     """Tell a header from a row: its names are all different, which 784 pixels of 256 values cannot be."""
     names = [one.strip(b' "\r') for one in line.split(b",")]
-    return not re.fullmatch(rb"[-+.\d]*", names[0]) and len(set(names)) == len(names)
+    return not re.fullmatch(rb"[-+.\d]*", names[0]) and len(set(names)) == len(names) > 1
 
 
 def _first_fault(content: bytes) -> str:
     """Find the first row or value of a CSV file that is not as it must be; slowly, since only a faulty one is asked."""
-    lines = csv_module.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
+    lines = csv_module.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", "replace", newline=""))
     right = f"{1 + PIXELS}: the label, and {PIXELS} pixels, separated by commas"
-    rows = 0
+    rows, before = 0, 0
     try:
         for row in lines:
-            if not row or (lines.line_num == 1 and _is_header(",".join(row).encode())):
+            where, before = f"row {before + 1}", lines.line_num
+            if not row or (where == "row 1" and _is_header(",".join(row).encode())):
                 continue
             rows += 1
-            where = f"row {lines.line_num}"
             for column, text in enumerate(row, 1):
                 most = 9 if column == 1 else 255
                 if not re.fullmatch(r"\s*\+?0*\d{1,3}\s*", text, re.ASCII) or int(text) > most:
@@ -171,7 +177,7 @@ def _first_fault(content: bytes) -> str:
             if len(row) != 1 + PIXELS:
                 return f"{where}: has {len(row)} values; must have {right}"
     except csv_module.Error as error:
-        return f"row {lines.line_num}: {error}"
+        return f"row {before + 1}: {error}"
     return "cannot be read as CSV" if rows else f"has no rows; must have rows of {right}"
 
 
@@ -205,9 +211,13 @@ def npz_arrays(content: bytes, names: tuple[str, ...], path: Path) -> dict[str, 
         if size > MOST_BYTES:
             raise UserError(f"{path}: has {size} bytes unpacked; at most {MOST_BYTES} are read")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names if name in arrays}
+            found = {name: arrays[name] for name in names if name in arrays}
+        for name, array in found.items():
+            if not isinstance(array, np.ndarray):  # the bytes of a member that is something else
+                raise ValueError(f"{name} is no array")
     except DAMAGED as error:
         raise UserError(f"{path}: cannot be read as .npz ({_short(error)})") from error
+    return found
 
 
 def mat(content: bytes, path: Path) -> ImageSet:

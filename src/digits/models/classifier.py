@@ -145,7 +145,7 @@ class DigitClassifier(L.LightningModule):
             The chunk's `train/loss` and `train/accuracy`, and the `train/learning_rate` of its last step.
         """
         wrapped = cast(LightningOptimizer, self.optimizers())
-        # Lightning's own way of a step takes as long as the rest of a step on one image; it is needed for scaled losses
+        # Lightning's own way is a quarter of the time of a step on one image; it is needed where losses are scaled
         scaled = self.trainer.precision == "16-mixed"
         optimizer = cast(Optimizer, wrapped if scaled else wrapped.optimizer)
         backward = self.manual_backward if scaled else Tensor.backward
@@ -172,7 +172,7 @@ class DigitClassifier(L.LightningModule):
 
         def closure() -> Tensor:  # called once, by L-BFGS again for each place on its line search
             for parameter in optimizer.param_groups[0]["params"]:
-                parameter.grad = None  # what zero_grad does, in a tenth of its time
+                parameter.grad = None  # as zero_grad does, without its bookkeeping
             losses: list[Tensor] = []
             digits = count - self.negatives
             for piece, piece_labels in pieces:

@@ -2,7 +2,6 @@
 
 import csv
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.data.formats import npz_arrays, unpacked
 from digits.errors import UserError
 from digits.handwriting.load import brightness, open_picture
 from digits.reading.predict import find_pictures
@@ -19,9 +19,6 @@ NAME = re.compile(r"(?P<label>[0-9]+(_[0-9]+)*|x)_[0-9]+", re.IGNORECASE)
 
 NO_DIGIT = "x"
 """The label of what is no digit."""
-
-MOST_BYTES = 2 * 2**30
-"""Of an unpacked .npz file's arrays together; MNIST has 47 MB."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +104,12 @@ def _arrays(path: Path) -> Iterator[Labelled]:
     """
     right = "needs x, uint8 [N, height, width], and y, whole numbers [N] from 0 to 9"
     try:
-        with zipfile.ZipFile(path) as members:
-            size = sum(one.file_size for one in members.infolist())
-        if size > MOST_BYTES:
-            raise UserError(f"pictures={path}: has {size} bytes unpacked; at most {MOST_BYTES} are read")
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            images, labels = arrays["x"], arrays["y"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"pictures={path}: cannot be read ({error}); {right}") from error
+        arrays = npz_arrays(unpacked(path), ("x", "y"), path)
+        images, labels = arrays["x"], arrays["y"]
+    except UserError as error:
+        raise UserError(f"pictures={error}; {right}") from error
+    except KeyError as error:
+        raise UserError(f"pictures={path}: has no {error.args[0]}; {right}") from error
     kinds = (images.dtype.kind, labels.dtype.kind)
     if images.ndim != 3 or 0 in images.shape or kinds[0] not in "bu" or kinds[1] not in "iu":
         raise UserError(f"pictures={path}: x is {images.dtype} {images.shape}, y {labels.dtype}; {right}")

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
@@ -158,31 +159,34 @@ def forms(sheet: dict[int, NDArray[np.uint8]]) -> Picture:
     return _drawn(figure)
 
 
-def comparison(names: list[str], points: dict[str, list[list[float]]]) -> Picture:
-    """Draw experiments beside each other: a line each, a panel for each quantity, a dot for each run.
+def comparison(names: list[str], accuracies: dict[str, list[list[float]]], seconds: list[list[float]]) -> Picture:
+    """Draw experiments beside each other: a line each, a panel for each quantity; dots are runs, a bar is their mean.
 
     Args:
         names: of the experiments.
-        points: by the quantity, for each experiment the value of each run; accuracies from 0 to 1, seconds.
+        accuracies: by what was read, for each experiment the accuracy of each run, 0 to 1; drawn as errors.
+        seconds: for each experiment how long each run trained.
     """
-    figure = Figure(figsize=(3.2 + 3.2 * len(points), 1.2 + 0.42 * len(names)), dpi=100, layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(points), sharey=True))
+    panels = {f"error on {what}": [100 - 100 * np.array(one) for one in values] for what, values in accuracies.items()}
+    panels["training"] = [np.array(one) for one in seconds]
+    figure = Figure(figsize=(3.2 + 3.2 * len(panels), 1.2 + 0.42 * len(names)), dpi=100, layout="constrained")
     lines = range(len(names))
-    for axes, (quantity, values) in zip(panels, points.items(), strict=True):
-        in_percent = quantity != "training"
-        scale = 100 if in_percent else 1
-        means = [scale * float(np.mean(one)) for one in values]
-        axes.scatter(means, lines, s=260, marker="|", color="tab:blue", linewidth=2)
-        for line, runs in zip(lines, values, strict=True):
-            axes.scatter(scale * np.array(runs), [line] * len(runs), s=22, color="tab:blue", alpha=0.5)
-            text = f"{means[line]:.2f} %" if in_percent else f"{means[line]:.1f} s"
-            axes.annotate(text, (means[line], line), (0, 9), textcoords="offset points", ha="center", fontsize=8)
-        axes.set(title=quantity, xlabel="%" if in_percent else "seconds, logarithmic")
+    for number, (title, values) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(1, len(panels), number)
+        unit = "s" if title == "training" else "%"
+        for line, found in zip(lines, values, strict=True):
+            shown, mean = np.maximum(found, 0.001), float(np.mean(found))  # no place for 0 on a logarithmic axis
+            axes.scatter(shown, [line] * len(found), s=22, color="tab:blue", alpha=0.5)
+            axes.scatter(shown.mean(), line, s=260, marker="|", color="tab:blue", linewidth=2)
+            text = f"{mean:.2f} %" if unit == "%" else f"{mean:.1f} s"
+            axes.annotate(text, (shown.mean(), line), (0, 9), textcoords="offset points", ha="center", fontsize=8)
+        axes.set(title=title, xscale="log", xlabel=f"{unit}, logarithmic", ylim=(len(names) - 0.5, -0.7))
+        axes.set_yticks(lines, names if number == 1 else [""] * len(names))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.margins(x=0.15)
-        if not in_percent:
-            axes.set_xscale("log")
         axes.grid(axis="x", alpha=0.3)
-    panels[0].set(yticks=lines, yticklabels=names, ylim=(len(names) - 0.5, -0.7))
     return _drawn(figure)
 
 

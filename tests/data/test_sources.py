@@ -1,0 +1,400 @@
+"""Images of one's own: the same tensors from every format, and one line for every file that is not as it must be."""
+
+import gzip
+import io
+import pickle
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import Command, Train, settings
+from numpy.typing import NDArray
+from run_folders import figures, same, weights
+from scipy.io import savemat
+
+from digits.data import formats, mnist
+from digits.data.datamodule import MNISTDataModule
+from digits.data.formats import ImageSet
+from digits.data.sources import read
+from digits.errors import UserError
+
+HEADER = ",".join(["label", *(f"{row}x{column}" for row in range(1, 29) for column in range(1, 29))])
+TRAIN, TEST = 600, 100
+
+
+@pytest.fixture(scope="session")
+def halves(data_dir: Path) -> list[ImageSet]:
+    """A little of MNIST, to be written in every format."""
+    found = []
+    for train, count in ((True, TRAIN), (False, TEST)):
+        images, labels = mnist.read(data_dir, train=train)
+        found.append(ImageSet(images[:count].numpy(), labels[:count].numpy()))
+    return found
+
+
+def idx(values: NDArray[Any]) -> bytes:
+    header = struct.pack(f">I{values.ndim}I", 0x800 + values.ndim, *values.shape)
+    return header + values.astype(np.uint8).tobytes()
+
+
+def rows(part: ImageSet) -> list[list[int]]:
+    table = np.concatenate([part.labels[:, None], part.images.reshape(-1, 784)], axis=1)
+    return [[int(one) for one in row] for row in table]
+
+
+def csv(part: ImageSet, header: bool = False) -> str:
+    lines = [",".join(map(str, row)) for row in rows(part)]
+    return "\n".join([HEADER, *lines] if header else lines) + "\n"
+
+
+def write_idx(folder: Path, halves: list[ImageSet], pack: bool) -> list[str]:
+    for half, part in zip(("train", "t10k"), halves, strict=True):
+        for kind, values in (("images-idx3", part.images), ("labels-idx1", part.labels)):
+            content = idx(values)
+            name = f"{half}-{kind}-ubyte" + (".gz" if pack else "")
+            (folder / name).write_bytes(gzip.compress(content) if pack else content)
+    return [f"data.path={folder}"]
+
+
+def write_idx_files(folder: Path, halves: list[ImageSet]) -> list[str]:
+    write_idx(folder, halves, pack=True)
+    names = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
+    return [f"data.{key}={folder / name}" for key, name in zip(("path", "test_path"), names, strict=True)]
+
+
+def write_csv(folder: Path, halves: list[ImageSet], header: bool) -> list[str]:
+    for name, part in zip(("train.csv", "test.csv"), halves, strict=True):
+        (folder / name).write_text(csv(part, header), encoding="utf-8")
+    return [f"data.path={folder / 'train.csv'}", f"data.test_path={folder / 'test.csv'}"]
+
+
+def write_mat(folder: Path, halves: list[ImageSet], kind: type, compress: bool) -> list[str]:
+    images = np.concatenate([part.images for part in halves]).reshape(-1, 784).T
+    labels = np.concatenate([part.labels for part in halves])[None]
+    savemat(folder / "all.mat", {"data": images.astype(kind), "label": labels.astype(kind)}, do_compression=compress)
+    return [f"data.path={folder / 'all.mat'}", f"data.test_size={TEST}"]
+
+
+def write_keras(folder: Path, halves: list[ImageSet]) -> list[str]:
+    (train, test) = halves
+    arrays = {"x_train": train.images, "y_train": train.labels, "x_test": test.images, "y_test": test.labels}
+    np.savez_compressed(folder / "mnist.npz", **arrays)  # type: ignore[arg-type]
+    return [f"data.path={folder / 'mnist.npz'}"]
+
+
+def write_npz(folder: Path, halves: list[ImageSet]) -> list[str]:
+    images = np.concatenate([part.images for part in halves]).reshape(-1, 784).astype(np.float32)
+    np.savez(folder / "all.npz", x=images, y=np.concatenate([part.labels for part in halves]))
+    return [f"data.path={folder / 'all.npz'}", f"data.test_size={TEST}"]
+
+
+WRITERS: dict[str, Callable[[Path, list[ImageSet]], list[str]]] = {
+    "idx": lambda folder, halves: write_idx(folder, halves, pack=False),
+    "idx.gz": lambda folder, halves: write_idx(folder, halves, pack=True),
+    "idx files": write_idx_files,
+    "csv": lambda folder, halves: write_csv(folder, halves, header=False),
+    "csv with header": lambda folder, halves: write_csv(folder, halves, header=True),
+    "mat": lambda folder, halves: write_mat(folder, halves, np.uint8, compress=False),
+    "mat of doubles": lambda folder, halves: write_mat(folder, halves, np.float64, compress=True),
+    "npz of Keras": write_keras,
+    "npz": write_npz,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_every_format_gives_the_same_tensors(kind: str, halves: list[ImageSet], tmp_path: Path) -> None:
+    typed = WRITERS[kind](tmp_path, halves)
+    config = settings(*typed, f"data.dir={tmp_path / 'cache'}", "data.val_size=0")
+    data = MNISTDataModule(config.data, config.augment, 1)
+    data.setup("fit")
+    for found, expected in zip((data.train_set, data.test_set), halves, strict=True):
+        assert found.images.dtype == torch.uint8
+        assert found.labels.dtype == torch.int64
+        assert np.array_equal(found.images.numpy(), expected.images)
+        assert np.array_equal(found.labels.numpy(), expected.labels)
+
+
+def test_every_format_gives_the_same_training(train_tiny: Train, halves: list[ImageSet], tmp_path: Path) -> None:
+    runs = []
+    for number, kind in enumerate(("idx.gz", "csv with header", "mat", "npz of Keras")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        typed = WRITERS[kind](folder, halves)
+        runs.append(train_tiny(*typed, "data.train_size=null", "data.val_size=100", "model=sigmoid"))
+    assert all(same(weights(runs[0]), weights(run)) for run in runs)
+    assert all(figures(runs[0]) == figures(run) for run in runs)
+
+
+def test_a_run_on_other_files_goes_on(train_tiny: Train, halves: list[ImageSet], tmp_path: Path) -> None:
+    typed = (*WRITERS["csv"](tmp_path, halves), "data.train_size=null", "data.val_size=100", "schedule=none")
+    whole = train_tiny(*typed, "trainer.max_epochs=2")
+    part = train_tiny(*typed)
+    train_tiny(*typed, f"resume={part}", "trainer.max_epochs=2")
+    assert same(weights(whole), weights(part))
+
+
+def test_csv_is_read_once_and_again_when_it_changes(
+    halves: list[ImageSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, cache = tmp_path / "all.csv", tmp_path / "cache"
+    path.write_text(csv(halves[0]), encoding="utf-8")
+    reader, read_anew = formats.csv, []
+
+    def counted(content: bytes, name: Path) -> ImageSet:
+        read_anew.append(name)
+        return reader(content, name)
+
+    monkeypatch.setattr(formats, "csv", counted)
+    first = read(str(path), None, TEST, cache)
+    second = read(str(path), None, TEST, cache)
+    assert len(read_anew) == 1
+    assert all(np.array_equal(one.images, two.images) for one, two in zip(first, second, strict=True))
+    path.write_text(csv(halves[0]).replace("5,0,0", "6,0,0", 1), encoding="utf-8")
+    changed, _ = read(str(path), None, TEST, cache)
+    assert len(read_anew) == 2
+    assert (first[0].labels[0], changed.labels[0]) == (5, 6)
+    (kept,) = (cache / "csv").iterdir()  # one file, not one a version
+    kept.write_bytes(kept.read_bytes()[:1000])
+    read(str(path), None, TEST, cache)
+    assert len(read_anew) == 3
+
+
+ROW = [5, *[0] * 784]
+
+
+def changed(place: int, value: object, count: int = 4, row: int = 2) -> str:
+    table: list[list[object]] = [[*ROW] for _ in range(count)]
+    table[row - 1][place - 1] = value
+    return "\n".join(",".join(map(str, one)) for one in table)
+
+
+WRONG_CSV = {
+    "783 values": (",".join(map(str, ROW[:-1])), "row 1: has 784 values; must have 785"),
+    "783 values in a later row": ("\n".join([changed(1, 5), ",".join(map(str, ROW[:-1]))]), "row 5: has 784 values"),
+    "no label": (HEADER + "\n" + ",".join(map(str, ROW[1:])), "row 2: has 784 values; must have 785: the label"),
+    "256": (changed(3, 256), "row 2, column 3: '256'; must be a whole number from 0 to 255"),
+    "-1": (changed(785, -1), "row 2, column 785: '-1'; must be a whole number"),
+    "3.5": (changed(3, 3.5), "row 2, column 3: '3.5'; must be a whole number"),
+    "abc": (changed(3, "abc"), "row 2, column 3: 'abc'; must be a whole number"),
+    "abc for the first label": (changed(1, "abc", row=1), "row 1, column 1: 'abc'; must be a label"),
+    "nothing": (changed(3, ""), "row 2, column 3: ''; must be a whole number"),
+    "label 10": (changed(1, 10), "row 2, column 1: '10'; must be a label, a whole number from 0 to 9"),
+    "label 10 behind a header": (HEADER + "\n" + changed(1, 10), "row 3, column 1: '10'; must be a label"),
+    "a header in the middle": (changed(1, 5) + "\n" + HEADER + "\n" + changed(1, 5), "row 5, column 1: 'label'"),
+    "a header alone": (HEADER, "has no rows; must have rows of 785"),
+    "semicolons": (changed(1, 5).replace(",", ";"), "row 1, column 1: '5;0;0"),
+    "a quote that does not end": ('"' + changed(1, 5), "row 1"),
+    "too large a number": (changed(3, 10**30), "row 2, column 3: '10000000000000000000'; must be a whole number"),
+    "a row without end": (
+        changed(1, 5) + "\n" + "5," * 40_000,
+        "row 5 has more than 65535 bytes; must have 785 values",
+    ),
+    "other digits": (changed(3, "٣"), "row 2, column 3: '٣'; must be a whole number"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_CSV)
+def test_wrong_csv_is_one_line_with_row_and_column(kind: str, tmp_path: Path) -> None:
+    text, message = WRONG_CSV[kind]
+    refused(tmp_path / "wrong.csv", text.encode(), message, tmp_path)
+
+
+def refused(path: Path, content: bytes, message: str, cache: Path) -> None:
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read(str(path), None, 1, cache)
+    line = str(caught.value)
+    assert str(path) in line
+    assert message in line
+    assert "\n" not in line
+    assert len(line) < 400
+    assert not (cache / "csv").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        changed(3, 255).replace("\n", "\r\n"),
+        changed(3, " 255 "),
+        "\ufeff" + changed(3, 255),
+        "\n" + changed(3, 255) + "\n\n",
+        "\n".join(",".join(f'"{one}"' for one in line.split(",")) for line in changed(3, 255).splitlines()),
+    ],
+)
+def test_csv_of_other_programs_is_read(text: str, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_bytes(text.encode())
+    train, _ = read(str(tmp_path / "own.csv"), None, 1, tmp_path)
+    assert train.images[1, 0, 1] == 255
+
+
+PAIR = np.zeros((3, 28, 28), dtype=np.uint8)
+LABELS = np.array([1, 2, 3])
+
+
+class Malicious:
+    """What a pickle would run."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("ran"),)
+
+
+def npz(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def mat(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    savemat(file, arrays)
+    return file.getvalue()
+
+
+def npz_bomb(size: int) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as member:
+        for _ in range(size // 2**20 + 1):
+            member.write(bytes(2**20))
+    return file.getvalue()
+
+
+def npz_claim() -> bytes:
+    """An array whose header says terabytes."""
+    file, array = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(array, {"descr": "|u1", "fortran_order": False, "shape": (2**42,)})
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x.npy", array.getvalue())
+    return file.getvalue()
+
+
+def mat_bomb(size: int) -> bytes:
+    """A compressed variable of zeros."""
+    packed = zlib.compress(struct.pack("<II", 14, size) + bytes(size))
+    return mat(a=np.zeros(1))[:128] + struct.pack("<II", 15, len(packed)) + packed
+
+
+LARGE = 2**22
+WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "is empty"),
+    "a picture": (lambda: b"\x89PNG\r\n\x1a\n", "begins with the bytes 0x89504e47, which no IDX, CSV, .mat or .npz"),
+    "another magic number": (lambda: struct.pack(">IIII", 0xD03, 1, 28, 28) + bytes(784), "number 0x00000d03; IDX"),
+    "images of 20x20": (lambda: idx(np.zeros((3, 20, 20))), "images of 20x20 pixels; must be 28x28"),
+    "fewer bytes than the header says": (
+        lambda: idx(PAIR)[:-1],
+        "has 2351 bytes behind its header, fewer than the 2352",
+    ),
+    "more bytes than the header says": (lambda: idx(PAIR) + b"x", "more than the 2352 that it says"),
+    "a header that says exabytes": (lambda: idx(PAIR).replace(b"\0\0\0\x03", b"\xff" * 4), "fewer than the 336725"),
+    "an IDX header cut off": (lambda: idx(PAIR)[:9], "ends within its header of 16 bytes"),
+    "labels alone": (lambda: idx(LABELS), "has the labels of an IDX pair; give the file of the images"),
+    "images alone": (lambda: idx(PAIR), "its labels must be beside it, as wrong or wrong.gz"),
+    "gzip cut off": (lambda: gzip.compress(idx(PAIR))[:-9], "is a gzip file that was cut off"),
+    "gzip damaged": (lambda: b"\x1f\x8b\x08\x00" + b"x" * 50, "is a damaged gzip file"),
+    "a gzip bomb": (lambda: gzip.compress(bytes(LARGE)), "more than 1048576 bytes unpacked"),
+    "a large file": (lambda: b"1" * LARGE, "more than 1048576 bytes unpacked"),
+    ".npz of other names": (lambda: npz(images=PAIR), "has none of the arrays it must have: x_train, y_train"),
+    ".npz without labels": (lambda: npz(x=PAIR), "has x, but no y"),
+    ".npz that runs code": (lambda: npz(x=np.array([Malicious()]), y=LABELS), "Object arrays cannot be loaded"),
+    ".npz with a pickle": (lambda: pickled(), "cannot be read as .npz"),
+    ".npz of gigabytes": (lambda: npz_bomb(LARGE), "bytes unpacked; at most 1048576 are read"),
+    ".npz that says terabytes": (npz_claim, "cannot be read as .npz"),
+    ".npz cut off": (lambda: npz(x=PAIR, y=LABELS)[:500], "cannot be read as .npz"),
+    ".npz of 20x20": (lambda: npz(x=np.zeros((3, 20, 20)), y=LABELS), "x has the shape [3, 20, 20]; must have [N, 28"),
+    ".npz of no images": (lambda: npz(x=PAIR[:0], y=LABELS[:0]), "with at least one image"),
+    ".npz of one number": (lambda: npz(x=np.uint8(3), y=LABELS), "x has the shape []"),
+    ".npz with too few labels": (lambda: npz(x=PAIR, y=LABELS[:2]), "y has the shape [2]; must have [3], as x has"),
+    ".npz with 256": (lambda: npz(x=PAIR.astype(int) + 256, y=LABELS), "x[0, 0, 0] is 256; must be a whole number"),
+    ".npz with -1": (lambda: npz(x=PAIR.astype(int) - 1, y=LABELS), "x[0, 0, 0] is -1; must be a whole number"),
+    ".npz with 0.5": (lambda: npz(x=PAIR + 0.5, y=LABELS), "x[0, 0, 0] is 0.5; must be a whole number from 0 to 255"),
+    ".npz with nan": (lambda: npz(x=PAIR + np.nan, y=LABELS), "x[0, 0, 0] is nan; must be a whole number"),
+    ".npz with label 10": (lambda: npz(x=PAIR, y=LABELS + 7), "y[2] is 10; must be a whole number from 0 to 9"),
+    ".npz of texts": (lambda: npz(x=PAIR, y=np.array(["1", "2", "3"])), "y is <U1; must be whole numbers"),
+    ".mat without data": (lambda: mat(label=LABELS), "has no data; must have data and label, has label"),
+    ".mat without label": (lambda: mat(data=PAIR.reshape(3, 784)), "has no label; must have data and label, has data"),
+    ".mat of texts": (lambda: mat(data="zeros", label=LABELS), "data is char; must be numbers"),
+    ".mat of structures": (lambda: mat(data={"a": 1}, label=LABELS), "data is struct; must be numbers"),
+    ".mat with label 10": (lambda: mat(data=PAIR.reshape(3, 784), label=LABELS + 7), "label[2] is 10; must be a whole"),
+    ".mat with 3.5": (lambda: mat(data=PAIR.reshape(3, 784) + 3.5, label=LABELS), "data[0, 0] is 3.5; must be a whole"),
+    ".mat cut off": (lambda: mat(data=PAIR.reshape(3, 784), label=LABELS)[:-3], "cannot be read as .mat"),
+    ".mat of gigabytes": (lambda: mat_bomb(LARGE), "more than 1048576 bytes unpacked"),
+    ".mat of version 7.3": (lambda: b"MATLAB 7.3 MAT-file" + bytes(600), "is a .mat file of version 7.3"),
+}
+
+
+def pickled() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x.npy", pickle.dumps(Malicious()))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_wrong_files_are_one_line(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(formats, "MOST_BYTES", 2**20)
+    make, message = WRONG[kind]
+    refused(tmp_path / "wrong", make(), message, tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_labels_that_do_not_go_with_the_images_are_named(tmp_path: Path) -> None:
+    images, labels = tmp_path / "a-images-idx3-ubyte", tmp_path / "a-labels-idx1-ubyte"
+    images.write_bytes(idx(PAIR))
+    for content, message in (
+        (idx(LABELS[:2]), f"has 2 labels; must have 3, as {images} has images"),
+        (idx(PAIR), "is not an IDX file of labels"),
+        (idx(LABELS + 7), "label[2] is 10"),
+    ):
+        labels.write_bytes(content)
+        with pytest.raises(UserError, match=str(labels)) as caught:
+            read(str(images), None, 1, tmp_path)
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["data.path={tmp}/gone.csv"], "gone.csv: there is no such file of images"),
+        (["data.path={tmp}"], "has no train-images-idx3-ubyte or train-images-idx3-ubyte.gz"),
+        (
+            ["data.path={tmp}", "data.test_size=3"],
+            "is a folder, which has its test images; leave test_path and test_size out",
+        ),
+        (["data.path={tmp}/all.npz"], "has no test images of its own; give data.test_path=FILE, or data.test_size=N"),
+        (["data.path={tmp}/all.npz", "data.test_size=60"], "data.test_size=60: must be 1 to 59"),
+        (["data.path={tmp}/all.npz", "data.test_size=0"], "data.test_size=0: must be 1 to"),
+        (
+            ["data.path={tmp}/sorted.npz", "data.test_size=5"],
+            "is sorted by label, so its last 5 images are of 9; shuffle",
+        ),
+        (["data.path={tmp}/mnist.npz", "data.test_size=5"], "has test images of its own; leave data.test_size out"),
+        (["data.path={tmp}/all.npz", "data.test_path={tmp}/mnist.npz"], "give it as data.path, without data.test_path"),
+        (["data.path={tmp}/all.npz", "data.test_size=5"], "data.val_size=5000: must be 0 to 54"),
+        (["data.path={tmp}/all.npz", "data.test_size=5", "data.val_size=5"], "data.batch_size=128: must be 1 to 55"),
+        (["data.path=a.csv", "data.test_path=b.csv", "data.test_size=5"], "data.test_size=5: must be null where"),
+        (["data.test_size=5"], "data.test_size=5: must be null where data.path is"),
+        (["data.test_path=a.csv"], "a.csv: must be null where data.path is"),
+        (["data.path="], "data.path=: must be a file, or null for none"),
+        (["data.batch_size=null", "data.strokes=0.1"], "data.strokes=0.1: must be 0 where data.batch_size=null"),
+        (["data.steps_per_epoch=0"], "data.steps_per_epoch=0: must be 1 to"),
+    ],
+)
+def test_wrong_settings_are_one_line_and_leave_nothing(
+    typed: list[str], message: str, command: Command, tmp_path: Path
+) -> None:
+    images, labels = np.zeros((60, 28, 28), dtype=np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "all.npz", x=images, y=labels)
+    np.savez(tmp_path / "sorted.npz", x=images, y=np.sort(labels))
+    np.savez(tmp_path / "mnist.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    outputs = tmp_path / "outputs"
+    outcome = command("train", f"outputs_dir={outputs}", *(one.replace("{tmp}", str(tmp_path)) for one in typed))
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not outputs.exists()

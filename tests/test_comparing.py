@@ -1,0 +1,123 @@
+"""Comparing: what is run, what is collected, and what the table says."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Command
+from drawn_pages import page, row
+from PIL import Image
+
+SMALL = "data.train_size=300,data.val_size=100,trainer.max_epochs=1,trainer.accelerator=cpu"
+
+Compare = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def compare(command: Command, data_dir: Path, tmp_path: Path) -> Compare:
+    """Run compare.py on small runs; gives exit code, stdout and stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        settings = f"settings=[{SMALL},data.dir={data_dir}]"
+        outcome = command("compare", f"outputs_dir={tmp_path / 'outputs'}", settings, *arguments)
+        return outcome.code, outcome.out, outcome.err
+
+    return run
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Compare, tmp_path: Path) -> None:
+    rows = "experiments=[model=sigmoid,model=sigmoid augment=light]"
+    code, out, err = compare(rows, "seeds=[1,2]")
+    assert code == 0, err
+    outputs, made = tmp_path / "outputs", tmp_path / "outputs" / "compare"
+    names = ["model_sigmoid_augment_light_seed1", "model_sigmoid_augment_light_seed2"]
+    names += ["model_sigmoid_seed1", "model_sigmoid_seed2"]
+    assert sorted(one.name for one in (outputs / "sigmoid").iterdir()) == names
+    assert sorted(one.name for one in made.iterdir()) == ["comparison.png", "table.csv", "table.md"]
+    found = table(made)
+    assert [one["experiment"] for one in found] == ["model=sigmoid", "model=sigmoid augment=light"]
+    single = [
+        json.loads((outputs / "sigmoid" / f"model_sigmoid_seed{seed}" / "metrics.json").read_text(encoding="utf-8"))
+        for seed in (1, 2)
+    ]
+    accuracies = [one["test/accuracy"] for one in single]
+    assert float(found[0]["test_accuracy"]) == pytest.approx(sum(accuracies) / 2, abs=1e-5)
+    assert float(found[0]["test_accuracy_min"]) == pytest.approx(min(accuracies), abs=1e-5)
+    assert found[0]["weights"] == "159010"
+    assert float(found[0]["training_seconds"]) > 0
+    assert out == (made / "table.md").read_text(encoding="utf-8")
+    links = re.findall(r"\[(\d)\]\((.*?)\)", out)
+    assert [seed for seed, _ in links] == ["1", "2"] * 2
+    assert all((made / link / "model.onnx").exists() for _, link in links)
+    with Image.open(made / "comparison.png") as picture:
+        assert picture.width > 500
+
+    code, again, err = compare(rows, "seeds=[1,2]")
+    assert code == 0, err
+    assert again == out
+    assert sorted(one.name for one in (outputs / "sigmoid").iterdir()) == names
+
+
+def test_own_handwriting_is_read_with_every_run(compare: Compare, tmp_path: Path) -> None:
+    for name, digit in (("me/3_1.png", "3"), ("me/5_1.png", "5"), ("me/4_1.png", "7")):
+        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+        page(row(digit, left=40)).save(tmp_path / "pictures" / name)
+    (tmp_path / "pictures" / "me" / "9_1.png").write_bytes(b"no picture")
+    code, out, err = compare("experiments=['model=lenet5']", "seeds=[1]", f"pictures={tmp_path / 'pictures'}")
+    assert code == 2
+    assert "9_1.png" in err
+    assert "own handwriting" in out
+    assert float(table(tmp_path / "outputs" / "compare")[0]["own_handwriting"]) in (0, pytest.approx(1 / 3, abs=1e-5))
+
+
+def test_a_run_that_fails_does_not_stop_the_others(compare: Compare, tmp_path: Path) -> None:
+    rows = "experiments=[model=sigmoid data.path=gone.csv data.test_size=5,model=sigmoid]"
+    code, out, err = compare(rows, "seeds=[1]")
+    assert code == 2
+    assert "error: model=sigmoid data.path=gone.csv data.test_size=5, seed 1: " in err
+    assert "there is no such file of images" in err
+    assert out.count("\n") == 3
+    assert len(table(tmp_path / "outputs" / "compare")) == 1
+
+
+def test_nothing_is_run_where_it_may_only_collect(compare: Compare, tmp_path: Path) -> None:
+    code, out, err = compare("experiments=[relu_30_60]", "seeds=[1]", "train=false")
+    assert code == 2
+    assert "error: relu_30_60, seed 1: there is no such run in" in err
+    assert out == ""
+    assert not (tmp_path / "outputs" / "mlp").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["experiments=[nothing]"],
+            "experiments=nothing: experiment=nothing: there is no such experiment; choose one of",
+        ),
+        (["experiments=[]"], "experiments=[]: must be a list of at least one, none of them twice"),
+        (["seeds=[1,1]"], "seeds=[1, 1]: must be a list of at least one, none of them twice"),
+        (["seeds=[-1]"], "seed=-1: must be 0 to"),
+        (["seeds=1"], "seeds=1: must be a list of whole numbers"),
+        (["experiments=['lenet5_adam modl=3']"], "experiments=lenet5_adam modl=3: modl: there is no setting modl"),
+        (["experiments=['lenet5_adam seed=3']"], "has seed, resume or run_name; every run is a new one"),
+        (["experiments=['lenet5_adam \"']"], 'experiments=lenet5_adam ": No closing quotation'),
+        (["settings=[data.val_size=x]"], "data.val_size=x: must be a whole number"),
+        (["pictures="], "pictures=: must be a name, or null for none"),
+        (["trian=false"], "trian=false: there is no setting trian"),
+    ],
+)
+def test_wrong_settings_are_one_line(command: Command, tmp_path: Path, arguments: list[str], message: str) -> None:
+    outcome = command("compare", f"outputs_dir={tmp_path / 'outputs'}", *arguments)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "outputs").exists()
