@@ -371,7 +371,7 @@ def test_labels_that_do_not_go_with_the_images_are_named(tmp_path: Path) -> None
         (["data.path={tmp}/all.npz", "data.test_size=0"], "data.test_size=0: must be 1 to"),
         (
             ["data.path={tmp}/sorted.npz", "data.test_size=5"],
-            "is sorted by label, so its last 5 images are of 9; shuffle",
+            "so its last 5 images are of 9; shuffle",
         ),
         (["data.path={tmp}/mnist.npz", "data.test_size=5"], "has test images of its own; leave data.test_size out"),
         (["data.path={tmp}/all.npz", "data.test_path={tmp}/mnist.npz"], "give it as data.path, without data.test_path"),

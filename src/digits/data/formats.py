@@ -33,12 +33,6 @@ IDX_IMAGES, IDX_LABELS = 0x803, 0x801
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Excel begins its CSV files with it."""
 
-DAMAGED = (
-    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError, OverflowError, RuntimeError,
-    UserWarning, struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What the readers of .npz and .mat raise for files that are not as they should be."""
-
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -128,9 +122,11 @@ def csv(content: bytes, path: Path) -> ImageSet:
         UserError: if it is not as it must be; the line names the row and column.
     """
     content = content.removeprefix(BYTE_ORDER_MARK)
-    if endless := re.search(rb"[^\n]{%d}" % LONGEST_ROW, content):  # the values of a row are all kept at once
-        number = content.count(b"\n", 0, endless.start()) + 1
-        raise UserError(f"{path}: row {number} has more than {LONGEST_ROW} bytes; must have {1 + PIXELS} values")
+    ends = np.flatnonzero(np.frombuffer(content + b"\n", dtype=np.uint8) == ord("\n"))
+    endless = np.flatnonzero(np.diff(ends, prepend=-1) > LONGEST_ROW)  # the values of a row are all kept at once
+    if len(endless):
+        right = f"must have {1 + PIXELS} values"
+        raise UserError(f"{path}: row {endless[0] + 1} has more than {LONGEST_ROW} bytes; {right}")
     first = content.partition(b"\n")[0]
     try:
         with warnings.catch_warnings():
@@ -162,6 +158,7 @@ def _first_fault(content: bytes) -> str:
     """Find the first row or value of a CSV file that is not as it must be; slowly, since only a faulty one is asked."""
     lines = csv_module.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", "replace", newline=""))
     right = f"{1 + PIXELS}: the label, and {PIXELS} pixels, separated by commas"
+    plain = {str(value) for value in range(256)}
     rows, before = 0, 0
     try:
         for row in lines:
@@ -169,6 +166,8 @@ def _first_fault(content: bytes) -> str:
             if not row or (where == "row 1" and _is_header(",".join(row).encode())):
                 continue
             rows += 1
+            if len(row) == 1 + PIXELS and len(row[0]) == 1 and plain.issuperset(row):
+                continue
             for column, text in enumerate(row, 1):
                 most = 9 if column == 1 else 255
                 if not re.fullmatch(r"\s*\+?0*\d{1,3}\s*", text, re.ASCII) or int(text) > most:
@@ -215,7 +214,9 @@ def npz_arrays(content: bytes, names: tuple[str, ...], path: Path) -> dict[str, 
         for name, array in found.items():
             if not isinstance(array, np.ndarray):  # the bytes of a member that is something else
                 raise ValueError(f"{name} is no array")
-    except DAMAGED as error:
+    except UserError:
+        raise
+    except Exception as error:  # what NumPy and zipfile raise for damaged files has no common class
         raise UserError(f"{path}: cannot be read as .npz ({_short(error)})") from error
     return found
 
@@ -244,7 +245,9 @@ def mat(content: bytes, path: Path) -> ImageSet:
         data = np.asarray(arrays["data"])
         arrays["data"] = data.T if data.shape[0] == PIXELS else data
         arrays["label"] = np.asarray(arrays["label"]).ravel()
-    except DAMAGED as error:
+    except UserError:
+        raise
+    except Exception as error:  # nor has what SciPy raises
         raise UserError(f"{path}: cannot be read as .mat ({_short(error)})") from error
     return _image_set(arrays, "data", "label", path)
 
