@@ -317,12 +317,12 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     ".npz of texts": (lambda: npz(x=PAIR, y=np.array(["1", "2", "3"])), "y is <U1; must be whole numbers"),
     ".mat without data": (lambda: mat(label=LABELS), "has no data; must have data and label, has label"),
     ".mat without label": (lambda: mat(data=PAIR.reshape(3, 784)), "has no label; must have data and label, has data"),
-    ".mat of texts": (lambda: mat(data="zeros", label=LABELS), "data is char; must be numbers"),
-    ".mat of structures": (lambda: mat(data={"a": 1}, label=LABELS), "data is struct; must be numbers"),
+    ".mat of texts": (lambda: mat(data="zeros", label=LABELS), "data is text; must be numbers"),
+    ".mat of structures": (lambda: mat(data={"a": 1}, label=LABELS), "data is a structure; must be numbers"),
     ".mat with label 10": (lambda: mat(data=PAIR.reshape(3, 784), label=LABELS + 7), "label[2] is 10; must be a whole"),
     ".mat with 3.5": (lambda: mat(data=PAIR.reshape(3, 784) + 3.5, label=LABELS), "data[0, 0] is 3.5; must be a whole"),
     ".mat cut off": (lambda: mat(data=PAIR.reshape(3, 784), label=LABELS)[:-3], "cannot be read as .mat"),
-    ".mat of gigabytes": (lambda: mat_bomb(LARGE), "more than 1048576 bytes unpacked"),
+    ".mat of gigabytes": (lambda: mat_bomb(LARGE), "has too many bytes, unpacked"),
     ".mat of version 7.3": (lambda: b"MATLAB 7.3 MAT-file" + bytes(600), "is a .mat file of version 7.3"),
 }
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.data import matfile
 from digits.errors import UserError
 
 SIDE, PIXELS = 28, 28 * 28
@@ -227,47 +228,22 @@ def mat(content: bytes, path: Path) -> ImageSet:
     Raises:
         UserError: if it is not as it must be.
     """
-    from scipy.io import loadmat, whosmat  # here, because it takes a fifth of a second
-
     try:
-        if _inflated(content) > MOST_BYTES:
-            raise UserError(f"{path}: has more than {MOST_BYTES} bytes unpacked; at most that many are read")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of variables with the same name
-            kinds = {name: kind for name, _, kind in whosmat(io.BytesIO(content))}
-            for field in ("data", "label"):
-                if field not in kinds:
-                    found = ", ".join(kinds) or "nothing"
-                    raise UserError(f"{path}: has no {field}; must have data and label, has {found}")
-                if not re.fullmatch(r"u?int\d+|single|double|logical", kinds[field]):
-                    raise UserError(f"{path}: {field} is {kinds[field]}; must be numbers")
-            arrays = loadmat(io.BytesIO(content), variable_names=["data", "label"])
-        data = np.asarray(arrays["data"])
-        arrays["data"] = data.T if data.shape[0] == PIXELS else data
-        arrays["label"] = np.asarray(arrays["label"]).ravel()
-    except UserError:
-        raise
-    except Exception as error:  # nor has what SciPy raises
+        found = matfile.read(content, ("data", "label"), MOST_BYTES)
+    except (ValueError, struct.error, zlib.error) as error:
         raise UserError(f"{path}: cannot be read as .mat ({_short(error)})") from error
+    arrays: dict[str, NDArray[Any]] = {}
+    for field in ("data", "label"):
+        if field not in found:
+            raise UserError(f"{path}: has no {field}; must have data and label, has {', '.join(found) or 'nothing'}")
+        value = found[field]
+        if isinstance(value, str):
+            raise UserError(f"{path}: {field} is {value}; must be numbers")
+        arrays[field] = value
+    data = arrays["data"]
+    arrays["data"] = data.T if data.shape[:1] == (PIXELS,) else data
+    arrays["label"] = arrays["label"].ravel()
     return _image_set(arrays, "data", "label", path)
-
-
-def _inflated(content: bytes) -> int:
-    """Count the bytes of a .mat file's variables unpacked, up to some more than MOST_BYTES, without keeping them."""
-    order = "<" if content[126:128] == b"IM" else ">"
-    total, place = 0, 128
-    while place + 8 <= len(content) and total <= MOST_BYTES:
-        kind, size = struct.unpack_from(f"{order}II", content, place)
-        packed = content[place + 8 : place + 8 + size]
-        place += 8 + size
-        if kind != 15:  # miCOMPRESSED
-            total += len(packed)
-            continue
-        inflate = zlib.decompressobj()
-        while packed and not inflate.eof and total <= MOST_BYTES:
-            total += len(inflate.decompress(packed, 2**20))
-            packed = inflate.unconsumed_tail
-    return total
 
 
 def _image_set(arrays: dict[str, NDArray[Any]], images: str, labels: str, path: Path) -> ImageSet:
