@@ -66,6 +66,26 @@ def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Compar
     assert sorted(one.name for one in (outputs / "sigmoid").iterdir()) == names
 
 
+def test_a_stopped_comparison_goes_on(compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = ("experiments=[model=sigmoid]", "seeds=[1]", f"settings=[{SMALL},trainer.max_epochs=2]")
+    trained = Path("model.onnx")
+
+    def stop(*_: object, **__: object) -> None:
+        raise SystemExit(130)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("digits.training.export", stop)
+        code, _, _ = compare(*rows)
+        assert code == 130
+    (stopped,) = (tmp_path / "outputs" / "sigmoid").iterdir()
+    assert not (stopped / trained).exists()
+    code, _, err = compare(*rows)
+    assert code == 0, err
+    assert "going on from" in err
+    assert list((tmp_path / "outputs" / "sigmoid").iterdir()) == [stopped]
+    assert (stopped / trained).exists()
+
+
 def test_own_handwriting_is_read_with_every_run(compare: Compare, tmp_path: Path) -> None:
     for name, digit in (("me/3_1.png", "3"), ("me/5_1.png", "5"), ("me/4_1.png", "7")):
         (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)

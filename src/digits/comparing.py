@@ -114,34 +114,36 @@ def compare(config: CompareConfig, wanted: dict[str, list[Wanted]]) -> None:
 
 
 def _fill(rows: list[Row], config: CompareConfig, errors: list[UserError]) -> None:
-    """Find the runs, or make them; one that cannot be made does not stop the others."""
-    there = _finished(config.outputs_dir)
+    """Find the runs, go on with those that were stopped, or make them; one that fails does not stop the others."""
+    finished, stopped = (_there(config.outputs_dir, file) for file in (Path(runs.MODEL_FILE), runs.LAST_CHECKPOINT))
     wanted = [(row, one) for row in rows for one in row.wanted]
     for number, (row, one) in enumerate(wanted, 1):
-        settings = one.settings
-        title = f"{row.name}, seed {settings.seed}"
-        found = next((folder for folder, made_of in there if made_of == result_settings(settings)), None)
-        if found is None and not config.train:
+        settings, title = one.settings, f"{row.name}, seed {one.settings.seed}"
+        made_of = result_settings(settings)
+        found = next((folder for folder, others in finished if others == made_of), None)
+        if found is not None:
+            sys.stderr.write(f"{number} of {len(wanted)}: {title}: {shown(found)}\n")
+        elif not config.train:
             errors.append(UserError(f"{title}: there is no such run in {project_path(config.outputs_dir)}"))
-        elif found is None:
+        else:
             sys.stderr.write(f"\n{number} of {len(wanted)}: {title}\n")
+            half = next((folder for folder, others in stopped if others == made_of), None)
+            settings = replace(settings, run_name=_free_name(row.name, settings), resume=str(half) if half else None)
             try:
-                found = train(replace(settings, run_name=_free_name(row.name, settings)), one.typed)
+                found = train(settings, one.typed)
             except UserError as error:
                 errors.append(UserError(f"{title}: {error}"))
-        else:
-            sys.stderr.write(f"{number} of {len(wanted)}: {title}: {shown(found)}\n")
         if found is not None:
             row.folders[settings.seed] = found
 
 
-def _finished(outputs_dir: str) -> list[tuple[Path, dict[str, Any]]]:
-    """Give the finished runs with the settings that shape their results, the newest first."""
+def _there(outputs_dir: str, file: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Give the runs that have a file, with the settings that shape their results, the newest first."""
     found = []
-    models = sorted(project_path(outputs_dir).glob(f"*/*/{runs.MODEL_FILE}"), key=lambda one: -one.stat().st_mtime_ns)
-    for model in models:
+    for one in sorted(project_path(outputs_dir).glob(f"*/*/{file}"), key=lambda one: -one.stat().st_mtime_ns):
+        folder = one.parents[len(file.parts) - 1]
         try:
-            found.append((model.parent, result_settings(resuming.load_settings(model.parent))))
+            found.append((folder, result_settings(resuming.load_settings(folder))))
         except UserError:
             continue  # of an older version of the project, or damaged
     return found
