@@ -32,6 +32,7 @@ IMAGES = {
     "train/batch",
     "val/confusion_matrix",
     "test/confusion_matrix",
+    "test/first_ten",
     "test/misread",
     "test/reliability",
     "model/first_layer",
