@@ -219,4 +219,5 @@ def _markdown(rows: list[Row], table: list[dict[str, Any]], out: Path) -> str:
 
 
 def _range(figures: dict[str, Any], key: str) -> str:
-    return f"{figures[key]:.2%} ({figures[f'{key}_min']:.2%} to {figures[f'{key}_max']:.2%})".replace("%", " %")
+    mean, least, most = (100 * figures[one] for one in (key, f"{key}_min", f"{key}_max"))
+    return f"{mean:.2f} % ({least:.2f} to {most:.2f})"

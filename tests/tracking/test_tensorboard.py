@@ -96,7 +96,7 @@ def test_the_config_and_the_digits_are_texts(folder: Path) -> None:
     assert "batch_size: 32" in text(events, "config/text_summary")
     table = [line.split("|")[1:-1] for line in text(events, "test/digits/text_summary").splitlines()]
     assert [cell.strip() for cell in table[0]] == ["digit", "TP", "FP", "FN", "TN", "precision", "recall", "F1"]
-    counts = np.array([[float(cell) for cell in row] for row in table[2:]])
+    counts = np.array([[float(cell) for cell in row] for row in table[2:12]])
     assert counts[:, 0].tolist() == list(range(10))
     hits, false_alarms, missed, rest = counts[:, 1:5].T
     assert (hits + missed).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -106,6 +106,9 @@ def test_the_config_and_the_digits_are_texts(folder: Path) -> None:
     read_as = hits + false_alarms
     np.testing.assert_allclose(counts[:, 5], np.where(read_as, hits / np.maximum(read_as, 1), 0), atol=5e-5)
     np.testing.assert_allclose(counts[:, 6], hits / (hits + missed), atol=5e-5)
+    (mean,) = table[12:]
+    assert mean[0].strip() == "mean"
+    np.testing.assert_allclose([float(cell) for cell in mean[5:]], counts[:, 5:].mean(axis=0), atol=1e-4)
 
 
 def test_hparams_have_the_test_as_their_metric(folder: Path) -> None:
