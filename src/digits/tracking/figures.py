@@ -63,28 +63,26 @@ def misread(
 
 
 def answers(images: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> Picture:
-    """Draw images beside the probabilities of the ten digits, under the likeliest one.
+    """Draw images, each with the probabilities of the ten digits and the likeliest one.
 
     Args:
-        images: uint8 [N, 28, 28], at most ten.
+        images: uint8 [N, 28, 28], a few.
         probabilities: float32 [N, 10].
     """
-    figure = Figure(figsize=(10, 5), dpi=100)
-    for place, (image, outputs) in enumerate(zip(images, probabilities, strict=True)):
-        left, bottom = 0.012 + place % 5 * 0.197, 0.53 - place // 5 * 0.48
-        shown = figure.add_axes((left, bottom, 0.075, 0.36))
-        shown.imshow(image, cmap="Greys", vmin=0, vmax=255, interpolation="nearest")
-        shown.axis("off")
-        answer = int(outputs.argmax())
-        bars = figure.add_axes((left + 0.095, bottom, 0.085, 0.36))
-        bars.barh(
-            range(10), outputs, color=["tab:blue" if digit == answer else "lightsteelblue" for digit in range(10)]
-        )
-        bars.set(xlim=(0, 1), yticks=range(10), xticks=[], title=f"read as {answer}, {outputs[answer]:.1%}")
-        bars.title.set_fontsize(8)
-        bars.invert_yaxis()
-        bars.tick_params(length=0, labelsize=8)
-    figure.suptitle("the first ten test images, and the probabilities of the ten digits")
+    rows = len(images)
+    figure, axes = _page(8, 0.6 * rows + 1.1)
+    axes.imshow(probabilities, cmap="Blues", vmin=0, vmax=1.4, extent=(-0.5, 9.5, rows - 0.5, -0.5), aspect="auto")
+    for row, column in zip(*np.nonzero(probabilities >= 0.001), strict=True):
+        bold = "bold" if column == probabilities[row].argmax() else "normal"
+        axes.text(column, row, f"{probabilities[row, column]:.1%}", ha="center", va="center", fontsize=9, weight=bold)
+    strip = np.concatenate(list(np.pad(images, ((0, 0), (1, 1), (1, 1)))))
+    axes.imshow(strip, cmap="Greys", vmin=0, vmax=255, extent=(-1.6, -0.6, rows - 0.5, -0.5), aspect="auto")
+    axes.set(
+        xlim=(-1.6, 9.5), xticks=range(10), yticks=range(rows), title="test images, and how probable each digit is"
+    )
+    axes.set_yticklabels([str(one) for one in probabilities.argmax(axis=1)])
+    axes.set(ylabel="read as", xlabel="digit")
+    axes.tick_params(length=0)
     return _drawn(figure)
 
 
