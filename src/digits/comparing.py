@@ -97,7 +97,9 @@ def compare(config: CompareConfig, wanted: dict[str, list[Wanted]]) -> None:
     """
     rows = [Row(name, runs_of_row) for name, runs_of_row in wanted.items()]
     pictures, errors = find_labelled(config.pictures) if config.pictures else ([], [])
-    out = made_folder("out", project_path(config.outputs_dir) / "compare" if config.out is None else Path(config.out))
+    out = made_folder(
+        "out", project_path(config.outputs_dir) / "compare" if config.out is None else Path(config.out).expanduser()
+    )
     _fill(rows, config, errors)
     done = [row for row in rows if row.folders]
     _read(done, pictures, errors)

@@ -292,6 +292,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     "more bytes than the header says": (lambda: idx(PAIR) + b"x", "more than the 2352 that it says"),
     "a header that says exabytes": (lambda: idx(PAIR).replace(b"\0\0\0\x03", b"\xff" * 4), "fewer than the 336725"),
     "an IDX header cut off": (lambda: idx(PAIR)[:9], "ends within its header of 16 bytes"),
+    "IDX of nothing": (lambda: idx(PAIR[:0]), "its header says that there is nothing in it"),
     "labels alone": (lambda: idx(LABELS), "has the labels of an IDX pair; give the file of the images"),
     "images alone": (lambda: idx(PAIR), "its labels must be beside it, as wrong or wrong.gz"),
     "gzip cut off": (lambda: gzip.compress(idx(PAIR))[:-9], "is a gzip file that was cut off"),

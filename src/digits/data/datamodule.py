@@ -131,6 +131,7 @@ class MNISTDataModule(L.LightningDataModule):
         self.seed = seed
         self.folder = project_path(config.dir)
         self.read: tuple[Batch, Batch] | None = None
+        """The training and the test images, until they are split."""
         self.drawn: dict[str, ResidentImages] = {}
         """For validation, where training has a share of them: `digits` and `negatives`."""
         self.distortion: Distortion | None = None
@@ -141,7 +142,7 @@ class MNISTDataModule(L.LightningDataModule):
         Raises:
             UserError: if they cannot be had, are not as they must be, or have fewer images than the settings ask for.
         """
-        if self.read is not None:
+        if self.read is not None or hasattr(self, "train_set"):
             return
         if self.config.path is None:
             mnist.prepare(self.folder)
@@ -176,6 +177,7 @@ class MNISTDataModule(L.LightningDataModule):
             )
         self.train_set = ResidentImages(*(torch.cat(part) for part in zip(*parts, strict=True)))
         self.test_set = ResidentImages(*test)
+        self.read = None
 
     @property
     def steps_per_epoch(self) -> int:

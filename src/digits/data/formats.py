@@ -112,6 +112,8 @@ def idx(content: bytes, path: Path) -> NDArray[np.uint8]:
     if size != there:
         less = "fewer" if there < size else "more"
         raise UserError(f"{path}: has {there} bytes behind its header, {less} than the {size} that it says")
+    if not size:
+        raise UserError(f"{path}: its header says that there is nothing in it")
     values = np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
     return _whole(values, 9, "label", path) if dimensions == 1 else values
 
