@@ -67,6 +67,9 @@ def test_a_mistake_is_one_line(command: Command, tmp_path: Path, override: str) 
     [
         (["data.val_size=0", "trainer.early_stopping.patience=2"], "trainer.early_stopping.patience=2: must be null"),
         (["trainer.accelerator=cpu", "trainer.precision=16-mixed"], "trainer.precision=16-mixed: must be 32-true"),
+        (["model=mlp", "model.hidden=[10,null]"], "must be a list of whole numbers"),
+        (["model=mlp", "model.input_range=[]"], "model.input_range=[]: must be two finite numbers"),
+        (["optimizer=lbfgs", "trainer.precision=bf16-mixed"], "trainer.precision=bf16-mixed: must be 32-true"),
         (["model=sigmoid", "model.hidden=[0]"], "model.hidden=[0]: must be a list of at most 100 layers of 1 to"),
         (["optimizer=sgd", "optimizer.momentum=1"], "optimizer.momentum=1.0: must be 0 to below 1"),
         (["--config-name", "nothing"], "Cannot find primary config 'nothing'"),

@@ -113,7 +113,7 @@ def test_nothing_is_run_where_it_may_only_collect(compare: Compare, tmp_path: Pa
     assert code == 2
     assert "error: relu_30_60, seed 1: there is no such run in" in err
     assert out == ""
-    assert not (tmp_path / "outputs" / "mlp").exists()
+    assert not (tmp_path / "outputs").exists()
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,8 @@ def test_nothing_is_run_where_it_may_only_collect(compare: Compare, tmp_path: Pa
         ),
         (["experiments=[]"], "experiments=[]: must be a list of at least one, none of them twice"),
         (["seeds=[1,1]"], "seeds=[1, 1]: must be a list of at least one, none of them twice"),
+        (["experiments=[' ']"], "must be a list of at least one, none of them twice"),
+        (["settings=[++seed=3]"], "has seed, resume or run_name; every run is a new one"),
         (["seeds=[-1]"], "seed=-1: must be 0 to"),
         (["seeds=1"], "seeds=1: must be a list of whole numbers"),
         (["experiments=['lenet5_adam modl=3']"], "experiments=lenet5_adam modl=3: modl: there is no setting modl"),

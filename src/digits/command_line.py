@@ -134,7 +134,7 @@ def checked(config: DictConfig, schema: type[Schema]) -> Schema:
     except ValidationError as error:
         key = str(error.full_key)
         found = OmegaConf.select(config, key)
-        right = _kind(_settings(schema)[key])
+        right = _kind(_settings(schema)[key.partition("[")[0]])  # of a list, not of its one value
         raise UserError(f"{key}={'null' if found is None else found}: must be {right}") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error

@@ -97,14 +97,15 @@ def compare(config: CompareConfig, wanted: dict[str, list[Wanted]]) -> None:
     """
     rows = [Row(name, runs_of_row) for name, runs_of_row in wanted.items()]
     pictures, errors = find_labelled(config.pictures) if config.pictures else ([], [])
-    out = made_folder(
-        "out", project_path(config.outputs_dir) / "compare" if config.out is None else Path(config.out).expanduser()
-    )
+    out = project_path(config.outputs_dir) / "compare" if config.out is None else Path(config.out).expanduser()
+    if config.train:
+        made_folder("out", out)  # before minutes of training
     _fill(rows, config, errors)
     done = [row for row in rows if row.folders]
     _read(done, pictures, errors)
     table = [row.figures() for row in done]
     if table:
+        made_folder("out", out)
         text = _markdown(done, table, out)
         runs.write_text(out / "table.md", text)
         runs.write_text(out / "table.csv", _csv(table))
@@ -135,6 +136,8 @@ def _fill(rows: list[Row], config: CompareConfig, errors: list[UserError]) -> No
                 found = train(settings, one.typed)
             except UserError as error:
                 errors.append(UserError(f"{title}: {error}"))
+            else:
+                finished.append((found, made_of))
         if found is not None:
             row.folders[settings.seed] = found
 

@@ -140,7 +140,7 @@ class CompareConfig:
         """Check that there is something to compare."""
         for key in ("experiments", "seeds"):
             values = getattr(self, key)
-            fit = bool(values) and len(set(values)) == len(values) and "" not in values
+            fit = bool(values) and len(set(values)) == len(values) and all(str(one).strip() for one in values)
             require(fit, key, values, "a list of at least one, none of them twice")
         for key in ("pictures", "out"):
             require(getattr(self, key) != "", key, "", "a name, or null for none")

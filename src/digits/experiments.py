@@ -41,7 +41,7 @@ def wanted_runs(config: CompareConfig) -> dict[str, list[Wanted]]:
 
 def _row(name: str, config: CompareConfig) -> list[Wanted]:
     words = shlex.split(name)
-    if any(one.startswith(("seed=", "resume=", "run_name=")) for one in words + config.settings):
+    if any(one.lstrip("+").startswith(("seed=", "resume=", "run_name=")) for one in words + config.settings):
         raise UserError("has seed, resume or run_name; every run is a new one, named by its row and seed")
     own = words if "=" in words[0] else [f"experiment={words[0]}", *words[1:]]
     found = []

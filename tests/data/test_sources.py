@@ -293,6 +293,8 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     "a header that says exabytes": (lambda: idx(PAIR).replace(b"\0\0\0\x03", b"\xff" * 4), "fewer than the 336725"),
     "an IDX header cut off": (lambda: idx(PAIR)[:9], "ends within its header of 16 bytes"),
     "IDX of nothing": (lambda: idx(PAIR[:0]), "its header says that there is nothing in it"),
+    "several gzip parts": (lambda: gzip.compress(b"1,2") * 2, "has something behind its gzipped content"),
+    ".npz of 14x56": (lambda: npz(x=PAIR.reshape(3, 14, 56), y=LABELS), "x has the shape [3, 14, 56]; must have"),
     "labels alone": (lambda: idx(LABELS), "has the labels of an IDX pair; give the file of the images"),
     "images alone": (lambda: idx(PAIR), "its labels must be beside it, as wrong or wrong.gz"),
     "gzip cut off": (lambda: gzip.compress(idx(PAIR))[:-9], "is a gzip file that was cut off"),
@@ -372,9 +374,16 @@ def test_labels_that_do_not_go_with_the_images_are_named(tmp_path: Path) -> None
         (["data.path={tmp}/all.npz", "data.test_size=0"], "data.test_size=0: must be 1 to"),
         (
             ["data.path={tmp}/sorted.npz", "data.test_size=5"],
-            "so its last 5 images are of 9; shuffle",
+            "its last 5 images are of 9 only; shuffle",
         ),
         (["data.path={tmp}/mnist.npz", "data.test_size=5"], "has test images of its own; leave data.test_size out"),
+        (["data.path={tmp}/halves.npz", "data.test_size=100"], "its last 100 images are of 5 only; shuffle"),
+        (
+            ["data.path={tmp}/last.npz", "data.test_size=9"],
+            "all its labels are 0; in CSV, the label is the first value",
+        ),
+        (["data.path={tmp}/binary.npz", "data.test_size=9"], "its pixels are 0 and 1; must be 0 to 255"),
+        (["data.path={tmp}/mnist.npz", "data.test_path=a.csv"], "has test images of its own; leave data.test_path out"),
         (["data.path={tmp}/all.npz", "data.test_path={tmp}/mnist.npz"], "give it as data.path, without data.test_path"),
         (["data.path={tmp}/all.npz", "data.test_size=5"], "data.val_size=5000: must be 0 to 54"),
         (["data.path={tmp}/all.npz", "data.test_size=5", "data.val_size=5"], "data.batch_size=128: must be 1 to 55"),
@@ -393,6 +402,10 @@ def test_wrong_settings_are_one_line_and_leave_nothing(
     np.savez(tmp_path / "all.npz", x=images, y=labels)
     np.savez(tmp_path / "sorted.npz", x=images, y=np.sort(labels))
     np.savez(tmp_path / "mnist.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    many, bright = np.arange(600) % 10, np.full((600, 784), 200, dtype=np.uint8)
+    np.savez(tmp_path / "halves.npz", x=bright, y=np.concatenate([many[:500], np.full(100, 5)]))
+    np.savez(tmp_path / "last.npz", x=bright, y=np.zeros(600, dtype=int))
+    np.savez(tmp_path / "binary.npz", x=bright > 100, y=many)
     outputs = tmp_path / "outputs"
     outcome = command("train", f"outputs_dir={outputs}", *(one.replace("{tmp}", str(tmp_path)) for one in typed))
     assert outcome.code == 2

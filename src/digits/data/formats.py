@@ -31,6 +31,9 @@ LONGEST_ROW = 65_535
 IDX_IMAGES, IDX_LABELS = 0x803, 0x801
 """Magic numbers of unsigned bytes in three dimensions and in one (yann.lecun.com/exdb/mnist)."""
 
+SHAPES = ((PIXELS,), (SIDE, SIDE), (1, SIDE, SIDE), (SIDE, SIDE, 1))
+"""Of an image in an array."""
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Excel begins its CSV files with it."""
 
@@ -66,6 +69,8 @@ def unpacked(path: Path) -> bytes:
         raise UserError(too_large)
     if not inflate.eof:
         raise UserError(f"{path}: is a gzip file that was cut off")
+    if inflate.unused_data.strip(b"\0"):
+        raise UserError(f"{path}: has something behind its gzipped content; unpack it, or gzip it in one piece")
     return content
 
 
@@ -193,8 +198,9 @@ def npz(content: bytes, path: Path) -> list[ImageSet]:
         UserError: if it is not as it must be.
     """
     arrays = npz_arrays(content, ("x_train", "y_train", "x_test", "y_test", "x", "y"), path)
-    if "x_train" in arrays and "x_test" in arrays:
-        return [_image_set(arrays, f"x_{half}", f"y_{half}", path) for half in ("train", "test")]
+    if "x_train" in arrays:
+        halves = ("train", "test") if "x_test" in arrays else ("train",)
+        return [_image_set(arrays, f"x_{half}", f"y_{half}", path) for half in halves]
     if "x" in arrays:
         return [_image_set(arrays, "x", "y", path)]
     right = "x_train, y_train, x_test and y_test, or x and y"
@@ -253,10 +259,12 @@ def _image_set(arrays: dict[str, NDArray[Any]], images: str, labels: str, path: 
         raise UserError(f"{path}: has {images}, but no {labels}")
     pixels = arrays[images]
     count = len(pixels) if pixels.ndim else 0
-    if not count or pixels.size != count * PIXELS:
+    if not count or pixels.shape[1:] not in SHAPES:
         right = f"[N, {SIDE}, {SIDE}] or [N, {PIXELS}], with at least one image"
         raise UserError(f"{path}: {images} has the shape {list(pixels.shape)}; must have {right}")
     found = _whole(arrays[labels], 9, labels, path).astype(np.int64)
+    if found.shape == (count, 1):
+        found = found.ravel()
     if found.shape != (count,):
         raise UserError(f"{path}: {labels} has the shape {list(found.shape)}; must have [{count}], as {images} has")
     return ImageSet(_whole(pixels, 255, images, path).reshape(-1, SIDE, SIDE), found)

@@ -10,6 +10,9 @@ from digits.data.formats import ImageSet
 from digits.errors import UserError
 from digits.runs import user_errors, whole
 
+SEVERAL = 100
+"""Images; of so many, all digits are there and some ink."""
+
 RIGHT = "give data.test_path=FILE, or data.test_size=N to test with its last N images"
 
 
@@ -33,7 +36,10 @@ def read(path: str, test_path: str | None, test_size: int | None, cache: Path) -
             )
         return _only(_find(file, "train"), cache), _only(_find(file, "t10k"), cache)
     train, *test = _read(file, cache)
+    _check(train, path)
     if test_path is not None:
+        if test:
+            raise UserError(f"data.test_path={test_path}: {path} has test images of its own; leave data.test_path out")
         return train, _only(Path(test_path), cache)
     if test:
         if test_size is not None:
@@ -44,8 +50,20 @@ def read(path: str, test_path: str | None, test_size: int | None, cache: Path) -
     return _cut(train, test_size, path)
 
 
+def _check(images: ImageSet, path: str) -> None:
+    """Refuse what can be read, but is surely not what was meant."""
+    if len(images.labels) < SEVERAL:
+        return
+    if (images.labels == images.labels[0]).all():
+        raise UserError(
+            f"data.path={path}: all its labels are {images.labels[0]}; in CSV, the label is the first value"
+        )
+    if images.images.max() <= 1:
+        raise UserError(f"data.path={path}: its pixels are 0 and 1; must be 0 to 255, so multiply them by 255")
+
+
 def _find(folder: Path, half: str) -> Path:
-    found = sorted(folder.glob(f"{half}-images?idx3-ubyte*"))
+    found = sorted(one for one in folder.glob(f"{half}-images?idx3-ubyte*") if one.is_file())
     if not found:
         raise UserError(f"data.path={folder}: has no {half}-images-idx3-ubyte or {half}-images-idx3-ubyte.gz")
     return found[0]
@@ -64,11 +82,10 @@ def _cut(both: ImageSet, test_size: int, path: str) -> tuple[ImageSet, ImageSet]
         raise UserError(f"data.test_size={test_size}: must be 1 to {count - 1}; {path} has {count} images")
     train = ImageSet(both.images[:-test_size], both.labels[:-test_size])
     test = ImageSet(both.images[-test_size:], both.labels[-test_size:])
-    if both.labels[0] != both.labels[-1] and (np.diff(both.labels) >= 0).all():
+    in_order = both.labels[0] != both.labels[-1] and (np.diff(both.labels) >= 0).all()
+    if in_order or (test_size >= SEVERAL and not np.isin(train.labels, test.labels).all()):
         digits = ", ".join(map(str, np.unique(test.labels)))
-        raise UserError(
-            f"data.path={path}: is sorted by label, so its last {test_size} images are of {digits}; shuffle it"
-        )
+        raise UserError(f"data.path={path}: its last {test_size} images are of {digits} only; shuffle it, or take more")
     return train, test
 
 
@@ -112,7 +129,7 @@ def _cached(content: bytes, path: Path, folder: Path) -> ImageSet:
     """Read CSV from the cache, if that was made from this very content, else from the content, and cache it."""
     made_from = hashlib.sha256(content).hexdigest()
     place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    cache = folder / "csv" / f"{path.name}-{place}.npz"
+    cache = folder / "csv" / f"{path.name[:100]}-{place}.npz"
     try:
         kept = formats.npz_arrays(cache.read_bytes(), ("made_from", "images", "labels"), cache)
         if str(kept["made_from"]) == made_from:

@@ -59,7 +59,7 @@ class MLPConfig(ModelConfig):
         require(fit, "model.spread", "null" if self.spread is None else self.spread, right)
         require_one_of("model.output", self.output, ("softmax", "sigmoid"))
         require_one_of("model.loss", self.loss, ("cross_entropy", "squared_error"))
-        ends = self.input_range or [0.0, 1.0]
+        ends = [0.0, 1.0] if self.input_range is None else self.input_range
         right = "two finite numbers, black and white, such as [0, 1], or null"
         require(len(ends) == 2 and -math.inf < ends[0] < ends[1] < math.inf, "model.input_range", ends, right)
         right = "two numbers from 0 to 1, the smaller one first"
