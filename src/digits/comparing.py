@@ -13,21 +13,18 @@ from statistics import fmean, median
 from typing import Any
 
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from digits import resuming, runs
 from digits.config import CompareConfig, TrainConfig, project_path
 from digits.errors import UserError
 from digits.experiments import Wanted
-from digits.handwriting.page import find
 from digits.models.build import build
 from digits.reading.labelled import NO_DIGIT, Labelled, find_labelled
 from digits.reading.predict import as_lines, read_pages, write_picture
 from digits.reading.predict import folder as made_folder
 from digits.reading.reader import Reader
 from digits.reading.recognize import Recognizer
-from digits.reading.score import Result
+from digits.reading.score import Result, find_pages
 from digits.tracking.figures import comparison
 from digits.training import result_settings, shown, train
 
@@ -118,7 +115,8 @@ def compare(config: CompareConfig, wanted: dict[str, list[Wanted]]) -> None:
 
 def _fill(rows: list[Row], config: CompareConfig, errors: list[UserError]) -> None:
     """Find the runs, go on with those that were stopped, or make them; one that fails does not stop the others."""
-    finished, stopped = (_there(config.outputs_dir, file) for file in (Path(runs.MODEL_FILE), runs.LAST_CHECKPOINT))
+    finished = _made_of(runs.finished(config.outputs_dir))
+    stopped = _made_of(runs.unfinished(config.outputs_dir, "*"))
     wanted = [(row, one) for row in rows for one in row.wanted]
     for number, (row, one) in enumerate(wanted, 1):
         settings, title = one.settings, f"{row.name}, seed {one.settings.seed}"
@@ -142,11 +140,10 @@ def _fill(rows: list[Row], config: CompareConfig, errors: list[UserError]) -> No
             row.folders[settings.seed] = found
 
 
-def _there(outputs_dir: str, file: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Give the runs that have a file, with the settings that shape their results, the newest first."""
+def _made_of(folders: list[Path]) -> list[tuple[Path, dict[str, Any]]]:
+    """Give runs with the settings that shape their results."""
     found = []
-    for one in sorted(project_path(outputs_dir).glob(f"*/*/{file}"), key=lambda one: -one.stat().st_mtime_ns):
-        folder = one.parents[len(file.parts) - 1]
+    for folder in folders:
         try:
             found.append((folder, result_settings(resuming.load_settings(folder))))
         except UserError:
@@ -168,18 +165,11 @@ def _read(rows: list[Row], pictures: list[Labelled], errors: list[UserError]) ->
     models = [one / runs.MODEL_FILE for row in rows for one in row.folders.values()]
     recognizers = [Recognizer(Reader(model), "auto", reject=True) for model in models if digits]
     right = [0] * len(recognizers)
-    console, count = Console(stderr=True), 0
-    batches = [digits[start : start + PICTURES_AT_ONCE] for start in range(0, len(digits), PICTURES_AT_ONCE)]
-    for batch in track(batches, "reading", console=console, transient=True, disable=not console.is_terminal):
-        pages = []
-        for picture in batch:
-            try:
-                pages.append((picture, find(picture.brightness())))
-            except UserError as error:
-                errors.append(error)
-        count += len(pages)
+    count, pages = 0, find_pages(digits, errors)
+    while batch := list(itertools.islice(pages, PICTURES_AT_ONCE)):
+        count += len(batch)
         for place, recognizer in enumerate(recognizers):
-            answers = read_pages(recognizer, pages)
+            answers = read_pages(recognizer, batch)
             right[place] += sum(Result(picture, found).right for picture, _, found in answers)
     if count:
         shares = iter(right)

@@ -40,18 +40,29 @@ def create(outputs_dir: str, model: str, run_name: str | None) -> Path:
             return folder
 
 
+def finished(outputs_dir: str) -> list[Path]:
+    """Give the folders of the runs that finished, the newest first."""
+    return [file.parent for file in _newest_first(outputs_dir, f"*/*/{MODEL_FILE}")]
+
+
+def unfinished(outputs_dir: str, model: str) -> list[Path]:
+    """Give the folders of the runs that have a checkpoint but did not finish, the newest first; model may be `*`."""
+    folders = [file.parents[1] for file in _newest_first(outputs_dir, f"{model}/*/{LAST_CHECKPOINT}")]
+    return [folder for folder in folders if not (folder / MODEL_FILE).exists()]
+
+
+def _newest_first(outputs_dir: str, pattern: str) -> list[Path]:
+    return sorted(project_path(outputs_dir).glob(pattern), key=lambda file: -file.stat().st_mtime_ns)
+
+
 def newest_finished(outputs_dir: str) -> Path | None:
     """Give the folder of the run that finished last, None if there is none."""
-    finished = project_path(outputs_dir).glob(f"*/*/{MODEL_FILE}")
-    newest = max(finished, key=lambda file: file.stat().st_mtime_ns, default=None)
-    return None if newest is None else newest.parent
+    return next(iter(finished(outputs_dir)), None)
 
 
 def newest_unfinished(outputs_dir: str, model: str) -> Path | None:
     """Give the newest run that has a checkpoint but did not finish, None if there is none; model may be `*`."""
-    started = project_path(outputs_dir).glob(f"{model}/*/{LAST_CHECKPOINT}")
-    folders = [file.parents[1] for file in started if not (file.parents[1] / MODEL_FILE).exists()]
-    return max(folders, key=lambda folder: (folder / LAST_CHECKPOINT).stat().st_mtime_ns, default=None)
+    return next(iter(unfinished(outputs_dir, model)), None)
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:

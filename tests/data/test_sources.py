@@ -82,9 +82,8 @@ def write_mat(folder: Path, halves: list[ImageSet], kind: type, compress: bool) 
 
 
 def write_keras(folder: Path, halves: list[ImageSet]) -> list[str]:
-    (train, test) = halves
-    arrays = {"x_train": train.images, "y_train": train.labels, "x_test": test.images, "y_test": test.labels}
-    np.savez_compressed(folder / "mnist.npz", **arrays)  # type: ignore[arg-type]
+    (x_train, y_train), (x_test, y_test) = ((part.images, part.labels) for part in halves)
+    np.savez_compressed(folder / "mnist.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     return [f"data.path={folder / 'mnist.npz'}"]
 
 

@@ -262,7 +262,7 @@ def test_an_epoch_may_have_any_number_of_steps(train_tiny: Train) -> None:
         assert steps(folder) == 2 * wanted
 
 
-def test_each_experiment_repeats_exactly(train_tiny: Train) -> None:
+def test_training_one_image_at_a_time_repeats_exactly(train_tiny: Train) -> None:
     typed = ("experiment=hundred_samples", "data.train_size=100", "trainer.max_epochs=2")
     first, second = (weights(train_tiny(*typed)) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)

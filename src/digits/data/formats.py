@@ -130,8 +130,9 @@ def csv(content: bytes, path: Path) -> ImageSet:
         UserError: if it is not as it must be; the line names the row and column.
     """
     content = content.removeprefix(BYTE_ORDER_MARK)
-    ends = np.flatnonzero(np.frombuffer(content + b"\n", dtype=np.uint8) == ord("\n"))
-    endless = np.flatnonzero(np.diff(ends, prepend=-1) > LONGEST_ROW)  # the values of a row are all kept at once
+    ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n"))
+    lengths = np.diff(ends, prepend=-1, append=len(content))
+    endless = np.flatnonzero(lengths > LONGEST_ROW)  # the values of a row are all kept at once
     if len(endless):
         right = f"must have {1 + PIXELS} values"
         raise UserError(f"{path}: row {endless[0] + 1} has more than {LONGEST_ROW} bytes; {right}")

@@ -86,16 +86,18 @@ def score(config: ScoreConfig) -> None:
 
 
 def _read(recognizer: Recognizer, pictures: list[Labelled], errors: list[UserError]) -> Iterator[Result]:
-    def pages() -> Iterator[tuple[Labelled, Page]]:
-        for picture in track(pictures, "reading", console=console, transient=True, disable=not console.is_terminal):
-            try:
-                yield picture, find(picture.brightness())
-            except UserError as error:
-                errors.append(error)
-
-    console = Console(stderr=True)
-    for picture, _, rows in read_pages(recognizer, pages()):
+    for picture, _, rows in read_pages(recognizer, find_pages(pictures, errors)):
         yield Result(picture, rows)
+
+
+def find_pages(pictures: list[Labelled], errors: list[UserError]) -> Iterator[tuple[Labelled, Page]]:
+    """Find the ink of each picture, with a progress bar in a terminal; what cannot be read is added to the errors."""
+    console = Console(stderr=True)
+    for picture in track(pictures, "reading", console=console, transient=True, disable=not console.is_terminal):
+        try:
+            yield picture, find(picture.brightness())
+        except UserError as error:
+            errors.append(error)
 
 
 def summary(results: list[Result]) -> dict[str, Any]:
