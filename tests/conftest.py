@@ -1,14 +1,16 @@
 """What the tests share: the real MNIST unpacked once, tiny runs on it, and commands run as a user runs them."""
 
 import runpy
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image, ImageDraw
+from web_page import Page, serving
 
 from digits.command_line import as_typed, checked
 from digits.config import ROOT, TrainConfig
@@ -98,6 +100,14 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         return Outcome(code, *capfd.readouterr())
 
     return run
+
+
+@pytest.fixture
+def web(tmp_path: Path, finished: Path) -> Iterator[Page]:
+    """The draw page, with a finished run beside the shipped network."""
+    shutil.copytree(finished, tmp_path / "outputs" / "lenet5" / "finished")
+    with serving(tmp_path) as page:
+        yield page
 
 
 @pytest.fixture

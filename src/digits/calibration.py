@@ -41,12 +41,12 @@ def calibrate(model: DigitClassifier, data: MNISTDataModule) -> tuple[Calibratio
     """
     if not len(data.val_set):
         return Calibration(), {}
-    logits = _logits(model, data.val_set)
-    temperature = fit_temperature(logits, data.val_set.labels)
-    confidences = {"mnist": _confidences(logits, temperature)}
+    found = logits(model, data.val_set)
+    temperature = fit_temperature(found, data.val_set.labels)
+    confidences = {"mnist": _confidences(found, temperature)}
     names = {"digits": "drawn", "negatives": "negatives"}
     for kind, dataset in data.drawn.items():
-        confidences[names[kind]] = _confidences(_logits(model, dataset), temperature)
+        confidences[names[kind]] = _confidences(logits(model, dataset), temperature)
     digits = [(name, share) for name, share in MOST_REJECTED.items() if name in confidences]
     reject_below = min(float(np.quantile(confidences[name], share, method="lower")) for name, share in digits)
     rejected = {f"val/{name}_rejected": float((one < reject_below).mean()) for name, one in confidences.items()}
@@ -90,7 +90,8 @@ def scaled(probabilities: Tensor, temperature: float) -> Tensor:
 
 
 @torch.no_grad()
-def _logits(model: DigitClassifier, dataset: ResidentImages) -> Tensor:
+def logits(model: DigitClassifier, dataset: ResidentImages) -> Tensor:
+    """Give the logits, float32 [N, 10], on the CPU, of all images."""
     model.eval()
     batches = dataset.images.unsqueeze(1).split(EVALUATION_BATCH_SIZE)
     return torch.cat([model(batch.to(model.device).float() / 255).float().cpu() for batch in batches])

@@ -20,11 +20,13 @@ from digits.errors import UserError, require_one_of
 PATH_SETTINGS = (
     "annotate",
     "data.dir",
+    "data.mine",
     "data.path",
     "data.test_path",
     "experiments",
     "explain",
     "img",
+    "mine",
     "out",
     "outputs_dir",
     "pictures",
@@ -32,6 +34,7 @@ PATH_SETTINGS = (
     "run",
     "run_name",
     "settings",
+    "start_from",
     "weights",
 )
 """Settings whose values are names that people gave their files, or lists of other settings; Hydra's grammar would

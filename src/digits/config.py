@@ -84,10 +84,17 @@ class TrainConfig:
     """The name of the run's folder in outputs_dir/<model>/; null: date and time."""
     resume: str | None
     """A run's folder or checkpoint to go on from, or auto: the newest unfinished run."""
+    start_from: str | None
+    """The network whose weights a new run starts with: a run's folder, an .onnx file, shipped, or auto (the newest
+    finished run, or shipped where there is none); it also says what `model` is. null: weights drawn by the seed."""
     outputs_dir: str
 
     def __post_init__(self) -> None:
-        """Check the ranges, and the settings against each other."""
+        """Check the ranges, and the settings against each other; make the path good for any working directory."""
+        right = "a run's folder, an .onnx file, shipped, auto, or null for new weights"
+        require(self.start_from != "", "start_from", "", right)
+        if self.start_from not in (None, "auto", "shipped"):
+            self.start_from = str(Path(self.start_from).expanduser().resolve())
         require(0 <= self.seed < 2**32, "seed", self.seed, f"0 to {2**32 - 1}")
         name, right = self.run_name, "a folder's name without / or \\, not starting with a dot"
         plain = name is None or not (set("/\\") & set(name) or name.startswith(".") or name.strip() != name or not name)

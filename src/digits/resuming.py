@@ -1,25 +1,26 @@
-"""Go on with a run: which checkpoint, with which settings, and whether all that it needs is whole."""
+"""Go on with a run, or start from a finished network: with which settings, and whether all that it needs is whole."""
 
 import pickle
 import zipfile
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
+import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from digits import runs
 from digits.command_line import checked
-from digits.config import WITHOUT_INFLUENCE, TrainConfig
-from digits.errors import UserError
+from digits.config import NAMED, WITHOUT_INFLUENCE, TrainConfig
+from digits.errors import UserError, require_one_of
 from digits.models.classifier import DigitClassifier
 from digits.models.config import ModelConfig
+from digits.reading.reader import SHIPPED, Reader, find_model
 
 CHANGEABLE = (*WITHOUT_INFLUENCE, "trainer")
 """Settings, or groups, that a run may go on with other values of; the others would make it another run."""
@@ -98,6 +99,49 @@ def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> 
     return merged
 
 
+def started(settings: TrainConfig, overrides: list[str]) -> TrainConfig:
+    """Give the settings of a new run that starts from a network: with what `model` that is, and where it was found.
+
+    Args:
+        settings: the config of this command; `start_from` is not null.
+        overrides: what the user typed.
+
+    Raises:
+        UserError: if there is no such network, it does not say what it is, or the user typed that it is another one.
+    """
+    asked = settings.start_from
+    try:
+        path = find_model(None if asked == "auto" else asked, settings.outputs_dir)
+        model = _network(Reader(path))
+    except UserError as error:
+        raise UserError(str(error).replace("run=", "start_from=", 1)) from error
+    for override in overrides:
+        group = override.lstrip("+~").partition("=")[0].partition(".")[0]
+        if group == "model" and settings.model != model:
+            raise UserError(
+                f"{override}: start_from={asked} is {asdict(model)}, and the run goes on with it; leave it out"
+            )
+    return replace(settings, model=model, start_from="shipped" if path == SHIPPED else str(path.resolve()))
+
+
+def _network(reader: Reader) -> ModelConfig:
+    """Say what network a model.onnx is, from the config in it.
+
+    Raises:
+        UserError: if it does not say so, or says it otherwise than train.py.
+    """
+    text = reader.metadata.get("config", "")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):  # a stranger's could fill the memory
+            raise yaml.YAMLError("has an alias")
+        config = OmegaConf.create(text)
+        name = OmegaConf.select(config, "model.name")
+        require_one_of("model.name", name, tuple(NAMED["model"]))
+        return cast("ModelConfig", checked(config.model, NAMED["model"][name]))
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, UserError) as error:
+        raise UserError(f"run={reader.path}: does not say what network it is; give a model.onnx of train.py") from error
+
+
 def kept_checkpoint(folder: Path, settings: TrainConfig) -> Path:
     """Give the checkpoint that a run is judged by: best on validation, or the last one where there is none."""
     return folder / (runs.BEST_CHECKPOINT if settings.data.val_size else runs.LAST_CHECKPOINT)
@@ -112,7 +156,7 @@ def load_settings(folder: Path) -> TrainConfig:
     path = folder / runs.CONFIG_FILE
     try:
         config = OmegaConf.load(path)
-    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{folder}: is not the folder of a run; {path} cannot be read") from error
     if not isinstance(config, DictConfig):
         raise UserError(f"{path}: is not the config of a run")

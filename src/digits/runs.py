@@ -3,7 +3,7 @@
 import csv
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -52,7 +52,11 @@ def unfinished(outputs_dir: str, model: str) -> list[Path]:
 
 
 def _newest_first(outputs_dir: str, pattern: str) -> list[Path]:
-    return sorted(project_path(outputs_dir).glob(pattern), key=lambda file: -file.stat().st_mtime_ns)
+    found = {}
+    for file in project_path(outputs_dir).glob(pattern):
+        with suppress(FileNotFoundError):  # removed meanwhile
+            found[file] = file.stat().st_mtime_ns
+    return sorted(found, key=lambda file: -found[file])
 
 
 def newest_finished(outputs_dir: str) -> Path | None:

@@ -22,7 +22,9 @@ from digits.config import ROOT, WITHOUT_INFLUENCE, EvaluateConfig, TrainConfig, 
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
 from digits.models.build import build
-from digits.reading.export import export, export_text
+from digits.models.classifier import DigitClassifier
+from digits.reading.export import export, export_text, take_weights
+from digits.reading.reader import find_model
 from digits.tracking.console import ProgressBar, console, log, logging_to
 from digits.tracking.tensorboard import TensorBoard
 from digits.tracking.tracker import Tracker
@@ -54,13 +56,19 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
     checkpoint = resuming.find(settings, overrides)
     if checkpoint is not None:
         settings = resuming.continued(settings, overrides, checkpoint)
+    elif settings.start_from is not None:
+        settings = resuming.started(settings, overrides)
     device = devices.choose(settings.trainer.accelerator, settings.trainer.devices, "trainer.accelerator")
     data = MNISTDataModule(settings.data, settings.augment, settings.seed)
     data.prepare_data()
+    L.seed_everything(settings.seed, verbose=False)
+    model = build(settings.model, settings.optimizer, settings.schedule)
+    if settings.start_from is not None and checkpoint is None:
+        take_weights(model, find_model(settings.start_from, settings.outputs_dir))
     if checkpoint is None:
         folder = runs.create(settings.outputs_dir, settings.model.name, settings.run_name)
         runs.write_text(folder / "overrides.yaml", OmegaConf.to_yaml(overrides))
-        start = "new run"
+        start = "new run" if settings.start_from is None else f"starting from {settings.start_from}"
     else:
         folder = checkpoint.parent.parent
         with runs.user_errors(folder):
@@ -69,7 +77,7 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
         start = f"going on from {shown(checkpoint)}"
     with logging_to(folder / "train.log"):
         log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, device.name, start)
-        _run(settings, folder, checkpoint, device, data)
+        _run(settings, folder, checkpoint, device, data, model)
     return folder
 
 
@@ -79,11 +87,10 @@ def _run(
     checkpoint: Path | None,
     device: devices.Device,
     data: MNISTDataModule,
+    model: DigitClassifier,
 ) -> None:
     config = OmegaConf.to_yaml(OmegaConf.structured(replace(settings, resume=None, run_name=None)))
     runs.write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=shlex.quote(str(folder))) + config)
-    L.seed_everything(settings.seed, verbose=False)
-    model = build(settings.model, settings.optimizer, settings.schedule)
     board = TensorBoard(folder, resuming.load(checkpoint, settings.model)["global_step"] + 1 if checkpoint else None)
     board.config(config)
     tracker = Tracker(folder, board, data)
@@ -224,6 +231,10 @@ def _say_how_to_go_on(folder: Path) -> None:
 def _say_tested(tested: dict[str, float]) -> None:
     log.info("test accuracy  %.2f %%", 100 * tested["test/accuracy"])
     log.info("test loss      %.4f", tested["test/loss"])
+    if "mine/accuracy" in tested:
+        log.info(
+            "your pictures  %.2f %% are read rightly, now that it was trained on them", 100 * tested["mine/accuracy"]
+        )
     errors = (100 * tested[f"test/{stage}/ece"] for stage in ("uncalibrated", "calibrated"))
     log.info("confidence     off by %.2f %%, and by %.2f %% after the temperature that validation gave", *errors)
 

@@ -42,6 +42,12 @@ class DataConfig:
     """The share that is no digits: letters, signs, scribbles; the network learns to be unsure of them."""
     drawings: int
     """How many digits are drawn to take that share from, and as many things that are none."""
+    mine: str
+    """Digits of one's own: a folder of pictures named LABEL_n, such as draw.py saves; relative to the project's."""
+    mine_share: float
+    """The share of a mini-batch that is taken from `mine`."""
+    mine_weight: float
+    """How many times as much as another image such a picture counts in the loss."""
 
     def __post_init__(self) -> None:
         """Check the ranges, and make the paths good for any working directory."""
@@ -56,6 +62,8 @@ class DataConfig:
         require(0 <= self.val_size <= LARGEST, "data.val_size", self.val_size, f"0 to {LARGEST}")
         require(0 <= self.split_seed < 2**32, "data.split_seed", self.split_seed, f"0 to {2**32 - 1}")
         require(10 <= self.drawings <= 10_000_000, "data.drawings", self.drawings, "10 to 10000000")
+        require(self.mine != "", "data.mine", "", "a folder of pictures named LABEL_n")
+        require(0 < self.mine_weight <= 1000, "data.mine_weight", self.mine_weight, "above 0, to 1000")
         self._check_shares()
         if self.path is None:
             self.check_fits(MNIST_TRAINING_IMAGES)
@@ -69,7 +77,7 @@ class DataConfig:
         require(alone, "data.test_size", self.test_size, "null where data.test_path gives the test images")
 
     def _check_shares(self) -> None:
-        shares = {"strokes": self.strokes, "negatives": self.negatives}
+        shares = {"strokes": self.strokes, "negatives": self.negatives, "mine_share": self.mine_share}
         for key, share in shares.items():
             require(0 <= share < 1, f"data.{key}", share, "0 to below 1")
             if self.batch_size is None:
@@ -77,8 +85,8 @@ class DataConfig:
             else:
                 right = f"0, or at least {1 / self.batch_size:.2g}, which is one image of a batch"
                 require(share == 0 or round(share * self.batch_size) >= 1, f"data.{key}", share, right)
-        both, right = sum(shares.values()), "less than 1, so that a batch has an image of MNIST as well"
-        require(self.mnist_per_batch != 0, "data.strokes+data.negatives", f"{both:.4g}", right)
+        together, right = f"{sum(shares.values()):.4g}", "less than 1, so that a batch has an image of MNIST as well"
+        require(self.mnist_per_batch != 0, "data.strokes+data.negatives+data.mine_share", together, right)
 
     def check_fits(self, images: int) -> None:
         """Check what is asked of the training images against how many there are.
@@ -100,6 +108,11 @@ class DataConfig:
         return round(self.strokes * (self.batch_size or 0))
 
     @property
+    def mine_per_batch(self) -> int:
+        """Pictures of one's own in a mini-batch."""
+        return round(self.mine_share * (self.batch_size or 0))
+
+    @property
     def negatives_per_batch(self) -> int:
         """Things that are no digits in a mini-batch."""
         return round(self.negatives * (self.batch_size or 0))
@@ -107,7 +120,8 @@ class DataConfig:
     @property
     def mnist_per_batch(self) -> int | None:
         """MNIST's images in a mini-batch; None for all."""
-        return self.batch_size and max(0, self.batch_size - self.strokes_per_batch - self.negatives_per_batch)
+        others = self.strokes_per_batch + self.mine_per_batch + self.negatives_per_batch
+        return self.batch_size and max(0, self.batch_size - others)
 
 
 @dataclass

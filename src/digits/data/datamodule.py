@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from digits.config import project_path
-from digits.data import drawings, mnist, sources
+from digits.data import drawings, mine, mnist, sources
 from digits.data.augmentation import Distortion
 from digits.data.config import AugmentConfig, DataConfig, DistortionConfig
 from digits.data.formats import ImageSet
@@ -115,8 +115,8 @@ class ChunkSampler(Sampler[Tensor]):
 class MNISTDataModule(L.LightningDataModule):
     """MNIST in its official 60,000/10,000 split, or files like it; some training images are held out to validate.
 
-    Where the settings ask for it, a mini-batch has a share of drawn digits and of things that are no digits, in this
-    order behind MNIST's images, and is distorted.
+    Where the settings ask for it, a mini-batch has a share of drawn digits, of pictures of one's own and of things that
+    are no digits, in this order behind MNIST's images, and is distorted.
 
     Args:
         config: the settings of conf/data/.
@@ -134,6 +134,8 @@ class MNISTDataModule(L.LightningDataModule):
         """The training and the test images, until they are split."""
         self.drawn: dict[str, ResidentImages] = {}
         """For validation, where training has a share of them: `digits` and `negatives`."""
+        self.mine: ResidentImages | None = None
+        """Pictures of one's own, where training has a share of them."""
         self.distortion: Distortion | None = None
 
     def prepare_data(self) -> None:
@@ -151,6 +153,8 @@ class MNISTDataModule(L.LightningDataModule):
             train, test = sources.read(self.config.path, self.config.test_path, self.config.test_size, self.folder)
             self.config.check_fits(len(train.images))
             self.read = _tensors(train), _tensors(test)
+        if self.config.mine_per_batch:
+            self.mine = ResidentImages(*_tensors(mine.read(project_path(self.config.mine))))
 
     def setup(self, stage: str) -> None:
         """Split the images, for all stages together; Lightning asks again for each."""
@@ -163,21 +167,26 @@ class MNISTDataModule(L.LightningDataModule):
         per_batch = min(self.config.mnist_per_batch or len(used), len(used))
         self.shares = [Share(range(len(used)), per_batch)]
         self.val_set = ResidentImages(images[held_out], labels[held_out])
-        for kind, per_batch in (
-            ("digits", self.config.strokes_per_batch),
-            ("negatives", self.config.negatives_per_batch),
-        ):
-            if not per_batch:
-                continue
-            count, start = self.config.drawings, self.shares[-1].images.stop
-            parts.append(drawings.prepare(self.folder, kind, count, TRAINING_DRAWINGS))
-            self.shares.append(Share(range(start, start + count), per_batch))
-            self.drawn[kind] = ResidentImages(
-                *drawings.prepare(self.folder, kind, -(-count // 10), VALIDATION_DRAWINGS)
-            )
+        if self.config.strokes_per_batch:
+            self._add(parts, self._drawn("digits"), self.config.strokes_per_batch)
+        if self.mine is not None:
+            self._add(parts, (self.mine.images, self.mine.labels), self.config.mine_per_batch)
+        if self.config.negatives_per_batch:
+            self._add(parts, self._drawn("negatives"), self.config.negatives_per_batch)
         self.train_set = ResidentImages(*(torch.cat(part) for part in zip(*parts, strict=True)))
         self.test_set = ResidentImages(*test)
         self.read = None
+
+    def _drawn(self, kind: str) -> Batch:
+        """Give the drawings to train on, and keep a tenth as many others to validate with."""
+        count = self.config.drawings
+        self.drawn[kind] = ResidentImages(*drawings.prepare(self.folder, kind, -(-count // 10), VALIDATION_DRAWINGS))
+        return drawings.prepare(self.folder, kind, count, TRAINING_DRAWINGS)
+
+    def _add(self, parts: list[Batch], part: Batch, per_batch: int) -> None:
+        start = self.shares[-1].images.stop
+        self.shares.append(Share(range(start, start + len(part[1])), per_batch))
+        parts.append(part)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -2,7 +2,9 @@
 
 import warnings
 from dataclasses import dataclass
+from io import SEEK_END, BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,16 +54,33 @@ def open_picture(path: Path) -> Picture:
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise UserError(f"{path}: is not a file; give a picture")
     try:
+        with path.open("rb") as file:
+            return _picture(file, str(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def picture_of(content: bytes, name: str) -> Picture:
+    """Read a picture from the content of a file; the name is for errors.
+
+    Raises:
+        UserError: as open_picture.
+    """
+    return _picture(BytesIO(content), name)
+
+
+def _picture(content: BinaryIO, name: str) -> Picture:
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; the size is checked here
-            with Image.open(path, formats=FORMATS) as file:
+            with Image.open(content, formats=FORMATS) as file:
                 picture: Image.Image = file
                 width, height = picture.size
                 if width * height > MOST_PIXELS:
-                    raise UserError(f"{path}: has {width}x{height} pixels; at most {MOST_PIXELS} are read")
+                    raise UserError(f"{name}: has {width}x{height} pixels; at most {MOST_PIXELS} are read")
                 if max(width, height) < LEAST_SIDE:
                     raise UserError(
-                        f"{path}: has {width}x{height} pixels; a digit needs at least {LEAST_SIDE} on the longer side"
+                        f"{name}: has {width}x{height} pixels; a digit needs at least {LEAST_SIDE} on the longer side"
                     )
                 picture.draft(None, (LARGEST_SIDE, LARGEST_SIDE))  # a JPEG is decoded at half, a quarter or an eighth
                 if picture.mode in ("1", "P"):  # which Pillow would reduce by leaving pixels out
@@ -71,16 +90,16 @@ def open_picture(path: Path) -> Picture:
                 turned = (upright.width > upright.height) != (picture.width > picture.height)
                 return Picture(upright, *((height, width) if turned else (width, height)))
     except UnidentifiedImageError as error:
-        empty = path.stat().st_size == 0
+        empty = content.seek(0, SEEK_END) == 0
         found = "is empty" if empty else "is not a picture that can be read"
-        raise UserError(f"{path}: {found}; give a PNG, JPEG, BMP, TIFF, GIF or WebP file") from error
+        raise UserError(f"{name}: {found}; give a PNG, JPEG, BMP, TIFF, GIF or WebP file") from error
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise UserError(f"{name}: cannot be read ({error.strerror or error})") from error
     except Image.DecompressionBombError as error:
-        raise UserError(f"{path}: has too many pixels; at most {MOST_PIXELS} are read") from error
+        raise UserError(f"{name}: has too many pixels; at most {MOST_PIXELS} are read") from error
     except (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
         # what Pillow's decoders raise on damaged files
-        raise UserError(f"{path}: is damaged ({type(error).__name__}: {error})") from error
+        raise UserError(f"{name}: is damaged ({type(error).__name__}: {error})") from error
 
 
 def brightness(picture: Image.Image) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
+from digits.data.config import DataConfig
 from digits.data.datamodule import Batch, Chunk
 from digits.models.config import CLASSES, ModelConfig, OptimizerConfig, ScheduleConfig
 from digits.models.optimizers import build_optimizer, rate_factor
@@ -132,7 +133,10 @@ class DigitClassifier(L.LightningModule):
         """Note how many optimizer steps the whole run has, which the learning rate depends on."""
         trainer: Any = self.trainer  # Lightning attaches the datamodule to it, which its types do not say
         self.all_steps = trainer.max_epochs * trainer.datamodule.steps_per_epoch
-        self.negatives = trainer.datamodule.config.negatives_per_batch
+        data: DataConfig = trainer.datamodule.config
+        self.negatives = data.negatives_per_batch
+        self.weighted = 0 if data.mine_weight == 1 else data.mine_per_batch
+        self.weight = data.mine_weight
 
     def on_train_epoch_start(self) -> None:
         """Begin to count anew."""
@@ -174,10 +178,10 @@ class DigitClassifier(L.LightningModule):
             for parameter in optimizer.param_groups[0]["params"]:
                 parameter.grad = None  # as zero_grad does, without its bookkeeping
             losses: list[Tensor] = []
-            digits = count - self.negatives
+            done = 0
             for piece, piece_labels in pieces:
                 outputs = self.outputs(piece)
-                loss = self._loss(outputs, piece_labels, digits)
+                loss = self._loss(outputs, piece_labels, count - done)
                 if len(pieces) > 1:
                     loss = loss * (len(piece) / count)
                 penalty = None if losses else self.penalty()
@@ -186,21 +190,31 @@ class DigitClassifier(L.LightningModule):
                 backward(loss)
                 losses.append(loss.detach())
                 if len(seen) < len(pieces):
-                    seen.append(outputs[: max(digits, 0)].detach())
-                digits -= len(piece)
+                    seen.append(outputs[: max(count - self.negatives - done, 0)].detach())
+                done += len(piece)
             return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
         optimizer.step(closure)  # type: ignore[arg-type]  # which wants a float, and takes a tensor
         return seen[0] if len(seen) == 1 else torch.cat(seen)
 
-    def _loss(self, outputs: Tensor, labels: Tensor, digits: int) -> Tensor:
-        """Give the mean loss of images of which the first ones are digits, all of them or none maybe."""
-        if digits >= len(labels):
+    def _loss(self, outputs: Tensor, labels: Tensor, left: int) -> Tensor:
+        """Give the mean loss of images behind which a mini-batch ends, or of which it has `left - len(labels)` more.
+
+        A mini-batch ends with the pictures that have a weight of their own, and behind them with what is no digit.
+        """
+        if not self.negatives and not self.weighted:
             return self.loss(outputs, labels)
-        odd = unsureness(self.logits(outputs[max(digits, 0) :]))
-        if digits <= 0:
-            return odd
-        return (digits * self.loss(outputs[:digits], labels[:digits]) + (len(labels) - digits) * odd) / len(labels)
+        odd_from = max(left - self.negatives, 0)
+        weighted_from = max(left - self.negatives - self.weighted, 0)
+        usual, weighted = slice(weighted_from), slice(weighted_from, odd_from)
+        losses = []
+        if len(labels[usual]):
+            losses.append(len(labels[usual]) * self.loss(outputs[usual], labels[usual]))
+        if len(labels[weighted]):
+            losses.append(self.weight * len(labels[weighted]) * self.loss(outputs[weighted], labels[weighted]))
+        if len(labels[odd_from:]):
+            losses.append(len(labels[odd_from:]) * unsureness(self.logits(outputs[odd_from:])))
+        return torch.stack(losses).sum() / len(labels)
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew."""

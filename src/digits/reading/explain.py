@@ -21,8 +21,7 @@ RIGHT, WRONG, PAPER, TEXT = (0, 130, 60), (200, 30, 30), (255, 255, 255), (40, 4
 
 def annotate(picture: Image.Image, rows: Rows) -> Image.Image:
     """Draw a box and the answer over each digit of a picture; the boxes are in its pixels."""
-    drawn = picture.convert("RGBA")
-    drawn = Image.alpha_composite(Image.new("RGBA", drawn.size, PAPER), drawn).convert("RGB")
+    drawn = on_paper(picture)
     pen = ImageDraw.Draw(drawn)
     line = max(1, max(drawn.size) // 400)
     for digit in (digit for row in rows for digit in row):
@@ -32,6 +31,12 @@ def annotate(picture: Image.Image, rows: Rows) -> Image.Image:
         place, anchor = ((digit.box.left, above), "lb") if above > size else ((digit.box.left, digit.box.bottom), "lt")
         pen.text(place, digit.answer, fill=_colour(digit), font=ImageFont.load_default(size), anchor=anchor)
     return drawn
+
+
+def on_paper(picture: Image.Image) -> Image.Image:
+    """Give a picture in RGB, on white where it is transparent."""
+    seen = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", seen.size, PAPER), seen).convert("RGB")
 
 
 def explain(page: Page, rows: Rows) -> Image.Image:

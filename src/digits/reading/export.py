@@ -1,4 +1,4 @@
-"""The training side of the door: write a trained network as model.onnx."""
+"""The training side of the door: write a trained network as model.onnx, and take the weights of one."""
 
 import logging
 import warnings
@@ -10,6 +10,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from digits.errors import UserError
 from digits.models.classifier import DigitClassifier
 from digits.runs import user_errors, whole
 
@@ -43,6 +44,25 @@ def export_text(classifier: DigitClassifier, folder: Path) -> None:
         columns = [layer.weight.flatten(1)] if layer.bias is None else [layer.bias[:, None], layer.weight.flatten(1)]
         with whole(folder / f"Theta{number}.txt") as temporary, temporary.open("w", encoding="ascii") as file:
             np.savetxt(file, torch.cat(columns, dim=1).detach().cpu().numpy(), fmt="%.9g")
+
+
+def take_weights(classifier: DigitClassifier, path: Path) -> None:
+    """Give a network the weights that a model.onnx has under the same names.
+
+    Args:
+        classifier: as the config in the file says.
+        path: a file that a Reader took.
+
+    Raises:
+        UserError: if it has other weights.
+    """
+    tensors = {tensor.name: tensor for tensor in onnx.load(path, load_external_data=False).graph.initializer}
+    with torch.no_grad():
+        for name, parameter in classifier.named_parameters():
+            tensor = tensors.get(f"classifier.{name}")
+            if tensor is None or tuple(tensor.dims) != parameter.shape or tensor.data_type != onnx.TensorProto.FLOAT:
+                raise UserError(f"start_from={path}: has no {name} of {list(parameter.shape)}; give one of train.py")
+            parameter.copy_(torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()))
 
 
 def export(classifier: DigitClassifier, temperature: float, path: Path, metadata: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 
-from digits.calibration import Calibration, calibrate, scaled
+from digits.calibration import Calibration, calibrate, logits, scaled
 from digits.calibration import figures as calibration_figures
 from digits.data.datamodule import Chunk, MNISTDataModule
 from digits.models.classifier import DigitClassifier
@@ -120,6 +120,8 @@ class Tracker(L.Callback):
         for probabilities, stage in ((before, "test/uncalibrated"), (after, "test/calibrated")):
             figures |= calibration_figures(probabilities, labels, stage)
         figures["test/rejected"] = float((after.amax(dim=1) < calibration.reject_below).float().mean())
+        if (mine := self.data.mine) is not None:
+            figures["mine/accuracy"] = float((logits(model, mine).argmax(dim=1) == mine.labels).float().mean())
         self.tested |= figures
         self.board.scalars(figures, model.trained_steps)
         self.board.reliability(before.numpy(), after.numpy(), labels.numpy(), model.trained_steps)

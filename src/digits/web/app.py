@@ -1,0 +1,261 @@
+"""What the page may ask: its own files, which networks there are, what is on a picture, and to save one."""
+
+import asyncio
+import shlex
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from numpy.typing import NDArray
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from digits.config import ROOT, project_path
+from digits.data import mine
+from digits.errors import UserError
+from digits.handwriting.load import Picture, brightness, picture_of
+from digits.handwriting.page import Page, find
+from digits.reading.answers import Reading
+from digits.reading.explain import on_paper
+from digits.reading.reader import Reader
+from digits.reading.recognize import Digit, Recognizer
+from digits.web.networks import Networks
+
+SIDE = 280
+"""Pixels of a drawing each way: a pen's line comes to 28x28 from ten times its size."""
+
+LARGEST_PICTURE = 32 * 2**20
+"""Bytes of a picture file; a phone's 50-megapixel JPEG has half of it."""
+
+PICTURES_AT_ONCE = 4
+"""Picture files in memory; others wait to be received."""
+
+PATIENCE = 20
+"""Seconds that a request's body may take to arrive."""
+
+PREVIEW = 840
+"""Pixels of the longer side of what the page shows of a picture file: three for each of the canvas."""
+
+PAGE = Path(__file__).with_name("page")
+
+FILES = {
+    "/": ("index.html", "text/html"),
+    "/draw.css": ("draw.css", "text/css"),
+    "/draw.js": ("draw.js", "text/javascript"),
+    "/pad.js": ("pad.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+"""All that the page is made of; nothing else is served."""
+
+TEACH = ["python", "src/train.py", "experiment=my_hand"]
+"""What makes the network learn the drawings, in the project's folder."""
+
+SENTENCES = {
+    "Not Found": "there is no such thing here; the page is at /",
+    "Method Not Allowed": "that cannot be done with this; draw on the page at /",
+}
+"""Instead of Starlette's words."""
+
+What = TypeVar("What")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request about a drawing or a picture file."""
+
+    content: bytes
+    is_drawing: bool
+    """Whether the content is the brightness of SIDE x SIDE pixels, and no file."""
+    reader: Reader
+    digits: str
+    """`auto`, or `one`: all ink is one digit."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read on it."""
+
+    reading: Reading
+    page: Page
+    picture: Picture | None
+    """The picture that the file has; None for a drawing."""
+
+
+def application(networks: Networks, folder: Path) -> Starlette:
+    """Make the application.
+
+    Args:
+        networks: what may be read with.
+        folder: where drawings are saved.
+    """
+    questions = _Questions(networks, folder)
+    routes = [Route(path, partial(_file, PAGE / name, kind)) for path, (name, kind) in FILES.items()]
+    routes += [
+        Route("/networks", questions.networks),
+        Route("/read", questions.read, methods=["POST"]),
+        Route("/save", questions.save, methods=["POST"]),
+    ]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
+
+
+class _Questions:
+    def __init__(self, networks: Networks, folder: Path) -> None:
+        self.known = networks
+        self.folder = folder
+        usual = folder == project_path("data/mine")
+        self.command = shlex.join([*TEACH, *([] if usual else [f"data.mine={folder}"])])
+        self.receiving = asyncio.Semaphore(PICTURES_AT_ONCE)
+        # one of each kind after the other: a drawing takes milliseconds and does not wait for a large picture
+        self.drawings, self.pictures = CapacityLimiter(1), CapacityLimiter(1)
+
+    async def networks(self, request: Request) -> Response:
+        """Give the names of the networks, and that of the one to begin with."""
+        names, first = await run_sync(lambda: (list(self.known.paths()), self.known.first))
+        return JSONResponse({"networks": names, "first": first})
+
+    async def read(self, request: Request) -> Response:
+        """Give what is read on a drawing or a picture file."""
+        return JSONResponse(await self._about(request, lambda asked: _as_json(_read(asked))))
+
+    async def save(self, request: Request) -> Response:
+        """Save a drawing, or a digit of it, under its right label."""
+        label, place = _number(request, "label", 9), _number(request, "digit", 999)
+        saved = await self._about(request, lambda asked: self._saved(asked, label, place))
+        return JSONResponse(saved, status_code=201)
+
+    def _saved(self, asked: Asked, label: int, place: int) -> dict[str, Any]:
+        read = _read(asked)
+        digits = read.reading.digits
+        if place >= len(digits):
+            raise HTTPException(422, f"digit={place}: there are {len(digits)} digits on it, the first one is 0")
+        path = mine.save(self.folder, label, _cut_out(asked, read, digits[place]))
+        return {"file": shown(path), "saved": len(mine.pictures(self.folder)), "command": self.command}
+
+    async def _about(self, request: Request, answer: Callable[[Asked], What]) -> What:
+        """Receive what a request is about, and work the answer out in a thread."""
+        kind = request.headers.get("content-type", "")
+        name, digits = request.query_params.get("network", ""), request.query_params.get("digits", "auto")
+        if digits not in ("auto", "one"):
+            raise HTTPException(400, f"digits={digits}: must be auto or one")
+        try:
+            reader = await self._reader(name)
+            if kind == "application/octet-stream":
+                content = await _body(request, SIDE * SIDE)
+                if len(content) != SIDE * SIDE:
+                    raise HTTPException(400, f"a drawing has {SIDE * SIDE} bytes, a pixel each; {len(content)} came")
+                return await run_sync(answer, Asked(content, True, reader, digits), limiter=self.drawings)
+            if kind.startswith("image/"):
+                async with self.receiving:
+                    content = await _body(request, LARGEST_PICTURE)
+                    return await run_sync(answer, Asked(content, False, reader, digits), limiter=self.pictures)
+        except UserError as error:
+            raise HTTPException(422, str(error)) from error
+        except ClientDisconnect as error:
+            raise HTTPException(400, "the request was cut off") from error
+        raise HTTPException(415, "send a drawing as application/octet-stream, or a picture file as image/...")
+
+    async def _reader(self, name: str) -> Reader:
+        try:
+            return await run_sync(self.known.reader, name)
+        except KeyError as error:
+            raise HTTPException(404, f"network={name}: there is none of this name; /networks lists them") from error
+
+
+async def _file(path: Path, kind: str, _: Request) -> Response:
+    return FileResponse(path, media_type=kind)
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """Receive a request's body, up to so many bytes; a larger one is refused before it is received."""
+    too_large = HTTPException(413, f"at most {most} bytes are taken")
+    if int(request.headers.get("content-length", 0)) > most:
+        raise too_large
+    content = bytearray()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for part in request.stream():
+                content += part
+                if len(content) > most:
+                    raise too_large
+    except TimeoutError as error:
+        raise HTTPException(408, f"the request did not arrive within {PATIENCE} seconds") from error
+    return bytes(content)
+
+
+def shown(path: Path) -> str:
+    """Give a path from the project's folder, if it is in there."""
+    return (path.relative_to(ROOT) if path.is_relative_to(ROOT) else path).as_posix()
+
+
+def _number(request: Request, key: str, most: int) -> int:
+    text = request.query_params.get(key, "")
+    if not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) <= most):
+        raise HTTPException(400, f"{key}={text}: must be a whole number from 0 to {most}")
+    return int(text)
+
+
+def _read(asked: Asked) -> Read:
+    if asked.is_drawing:
+        picture = None
+        page = find(np.frombuffer(asked.content, dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32))
+    else:
+        picture = picture_of(asked.content, "the picture")
+        page = find(brightness(picture.image))
+    (rows,) = Recognizer(asked.reader, asked.digits, reject=True).read([page])
+    return Read(Reading(Path("picture"), rows, picture.reduction if picture else 1.0), page, picture)
+
+
+def _as_json(read: Read) -> dict[str, Any]:
+    """Give what was read under the names that predict's JSON has; images and bytes in base64, boxes in pixels."""
+    digits = zip(read.reading.digit_records(), read.reading.digits, strict=True)
+    return {
+        "answer": read.reading.answer,
+        "reason": read.reading.reason,
+        "size": [read.picture.width, read.picture.height] if read.picture else [SIDE, SIDE],
+        "digits": [
+            {
+                **record,
+                "probabilities": [round(float(one), 4) for one in digit.probabilities],
+                "image": _base64((digit.image * 255).astype(np.uint8).tobytes()),
+            }
+            for record, digit in digits
+        ],
+        "preview": None if read.picture is None else _base64(_preview(read.picture.image)),
+    }
+
+
+def _preview(picture: Image.Image) -> bytes:
+    shown = on_paper(picture)
+    shown.thumbnail((PREVIEW, PREVIEW))
+    content = BytesIO()
+    shown.save(content, "jpeg", quality=85)
+    return content.getvalue()
+
+
+def _base64(content: bytes) -> str:
+    return b64encode(content).decode("ascii")
+
+
+def _cut_out(asked: Asked, read: Read, digit: Digit) -> NDArray[np.uint8]:
+    """Give the picture to save, dark ink on light: a drawing as it is, or the ink of one of several digits."""
+    if asked.is_drawing and len(read.reading.digits) == 1:
+        return np.frombuffer(asked.content, dtype=np.uint8).reshape(SIDE, SIDE)
+    ink = read.page.cropped(digit.piece)
+    return np.asarray(255 - 255 * np.pad(ink, max(ink.shape) // 4), dtype=np.uint8)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    refusal = cast(HTTPException, error)
+    detail = SENTENCES.get(refusal.detail, refusal.detail)
+    return PlainTextResponse(f"{detail}\n", status_code=refusal.status_code, headers=refusal.headers)

@@ -1,0 +1,287 @@
+"""What the page may ask, and what it is answered."""
+
+import io
+import json
+import re
+import shutil
+from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import drawn_pages
+import numpy as np
+import pytest
+from conftest import Command
+from PIL import Image
+from web_page import DRAWING, Page, drawn
+
+from digits.data import mine
+from digits.handwriting.page import normalize
+from digits.web.app import FILES, PAGE, SIDE
+
+READ, SAVE = "/read?network=shipped", "/save?network=shipped"
+
+PICTURE = {"Content-Type": "image/png"}
+
+
+def png(picture: Image.Image) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, "png")
+    return content.getvalue()
+
+
+def page_of(text: str) -> bytes:
+    return png(drawn_pages.page(drawn_pages.row(text)))
+
+
+def pixels(content: bytes) -> np.ndarray:
+    return np.frombuffer(content, dtype=np.uint8).reshape(SIDE, SIDE)
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_the_page_is_there_with_its_rules(web: Page, path: str) -> None:
+    name, kind = FILES[path]
+    answer = web.ask(path)
+    assert answer.status == 200
+    assert answer.content == (PAGE / name).read_bytes()
+    assert answer.headers["content-type"].startswith(kind)
+    assert answer.headers["content-security-policy"].startswith("default-src 'self';")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_loads_only_what_is_served() -> None:
+    assert {name for name, _ in FILES.values()} == {file.name for file in PAGE.iterdir()}
+    for name, _ in FILES.values():
+        text = (PAGE / name).read_text(encoding="utf-8").replace('xmlns="http://www.w3.org/2000/svg"', "")
+        assert "://" not in text
+        assert "style=" not in text  # which the content security policy refuses
+    index = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert {f"/{one}" for one in re.findall(r'(?:src|href)="([^"]+)"', index)} < FILES.keys()
+
+
+def test_it_says_which_networks_there_are(web: Page) -> None:
+    assert json.loads(web.ask("/networks").content) == {"networks": ["lenet5/finished", "shipped"], "first": "shipped"}
+
+
+def test_a_run_that_finishes_appears(web: Page) -> None:
+    shutil.copytree(web.outputs / "lenet5" / "finished", web.outputs / "sigmoid" / "newer")
+    names = json.loads(web.ask("/networks").content)["networks"]
+    assert sorted(names) == ["lenet5/finished", "shipped", "sigmoid/newer"]
+    assert web.ask("/read?network=sigmoid/newer", drawn("7"), DRAWING).status == 200
+    shutil.rmtree(web.outputs / "sigmoid")
+    gone = web.ask("/read?network=sigmoid/newer", drawn("7"), DRAWING)
+    assert (gone.status, gone.text) == (
+        404,
+        "network=sigmoid/newer: there is none of this name; /networks lists them\n",
+    )
+
+
+def test_a_network_is_read_again_when_its_file_changes(web: Page) -> None:
+    model = web.outputs / "lenet5" / "finished" / "model.onnx"
+    assert web.ask("/read?network=lenet5/finished", drawn("7"), DRAWING).status == 200
+    model.write_bytes(b"no network")
+    answer = web.ask("/read?network=lenet5/finished", drawn("7"), DRAWING)
+    assert answer.status == 422
+    assert "not an ONNX file that can be run" in answer.text
+
+
+@pytest.mark.parametrize("digit", "0123456789")
+def test_a_drawing_is_read(web: Page, digit: str) -> None:
+    answer = web.ask(READ, drawn(digit), DRAWING)
+    assert answer.status == 200
+    read = json.loads(answer.content)
+    assert (read["answer"], read["reason"], read["size"], read["preview"]) == (digit, "", [SIDE, SIDE], None)
+    (found,) = read["digits"]
+    assert found["likeliest"] == int(digit)
+    assert len(found["probabilities"]) == 10
+    assert max(found["probabilities"]) == pytest.approx(found["confidence"], abs=1e-4)
+    seen = np.frombuffer(b64decode(found["image"]), dtype=np.uint8).reshape(28, 28)
+    expected = normalize(pixels(drawn(digit)).astype(np.float32))
+    assert expected is not None
+    np.testing.assert_allclose(seen / 255, expected, atol=1 / 255)
+
+
+def test_a_picture_is_read_as_predict_reads_it(web: Page, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "page.png").write_bytes(page_of("258"))
+    outcome = command("predict", f"img={tmp_path / 'page.png'}", "run=shipped", "format=json")
+    (expected,) = json.loads(outcome.out)
+    read = json.loads(web.ask(READ, page_of("258"), PICTURE).content)
+    assert read["answer"] == expected["answer"] == "258"
+    assert read["size"] == [300, 200]
+    found = [{key: one[key] for key in expected["digits"][0]} for one in read["digits"]]
+    assert found == expected["digits"]
+    with Image.open(io.BytesIO(b64decode(read["preview"]))) as preview:
+        assert (preview.format, preview.size) == ("JPEG", (300, 200))
+
+
+def test_a_large_picture_has_boxes_in_its_own_pixels_and_a_small_preview(web: Page) -> None:
+    large = drawn_pages.page(drawn_pages.row("25")).resize((3000, 2000))
+    read = json.loads(web.ask(READ, png(large), PICTURE).content)
+    assert read["size"] == [3000, 2000]
+    assert read["digits"][1]["box"][2] > 700
+    with Image.open(io.BytesIO(b64decode(read["preview"]))) as preview:
+        assert max(preview.size) == 840
+
+
+def test_nothing_and_no_digit_are_said(web: Page) -> None:
+    empty = json.loads(web.ask(READ, b"\xff" * SIDE**2, DRAWING).content)
+    assert (empty["answer"], empty["reason"], empty["digits"]) == ("?", "no ink", [])
+    letter = png(drawn_pages.page([("W", 100, 50)]))
+    read = json.loads(web.ask(READ, letter, PICTURE).content)
+    assert (read["answer"], read["reason"]) == ("?", "not a digit")
+
+
+def test_all_of_it_can_be_one_digit(web: Page) -> None:
+    several = json.loads(web.ask(READ, drawn("25"), DRAWING).content)
+    assert several["answer"] == "25"
+    one = json.loads(web.ask(f"{READ}&digits=one", drawn("25"), DRAWING).content)
+    assert len(one["digits"]) == 1
+
+
+def test_a_drawing_is_saved_as_it_is(web: Page) -> None:
+    for number in (1, 2):
+        answer = web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING)
+        assert answer.status == 201
+        said = json.loads(answer.content)
+        assert said["file"] == (web.mine / f"7_{number}.png").as_posix()
+        assert said["saved"] == number
+        assert said["command"] == f"python src/train.py experiment=my_hand data.mine={web.mine}"
+    assert web.saved() == ["7_1.png", "7_2.png"]
+    with Image.open(web.mine / "7_1.png") as saved:
+        np.testing.assert_array_equal(np.asarray(saved), pixels(drawn("7")))
+
+
+def test_one_of_several_digits_is_saved_alone(web: Page) -> None:
+    for content, kind in ((drawn("258"), DRAWING), (page_of("258"), PICTURE)):
+        read = json.loads(web.ask(READ, content, kind).content)
+        assert web.ask(f"{SAVE}&label=5&digit=1", content, kind).status == 201
+        saved = mine.read(web.mine).images[-1]
+        seen = np.frombuffer(b64decode(read["digits"][1]["image"]), dtype=np.uint8).reshape(28, 28)
+        assert np.abs(saved.astype(int) - seen).mean() < 6
+    assert web.saved() == ["5_1.png", "5_2.png"]
+
+
+def test_many_at_once_never_write_over_each_other(web: Page) -> None:
+    web.mine.mkdir()
+    (web.mine / "3_7.png").write_bytes(b"somebody's own")
+    with ThreadPoolExecutor(16) as clients:
+        answers = list(clients.map(lambda _: web.ask(f"{SAVE}&label=3&digit=0", drawn("3"), DRAWING), range(40)))
+    assert {answer.status for answer in answers} == {201}
+    assert web.saved() == sorted(f"3_{number}.png" for number in range(7, 48))
+    assert (web.mine / "3_7.png").read_bytes() == b"somebody's own"
+
+
+def test_a_name_that_another_takes_first_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.zeros((28, 28), dtype=np.uint8)
+    mine.save(tmp_path, 4, image)
+    monkeypatch.setattr(mine, "pictures", lambda _: [])  # as they were when this server looked
+    assert mine.save(tmp_path, 4, image).name == "4_2.png"
+
+
+def test_a_full_folder_takes_no_more(web: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mine, "MOST_SAVED", 1)
+    assert web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING).status == 201
+    answer = web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING)
+    assert (answer.status, answer.text) == (
+        422,
+        f"{web.mine}: has 1 pictures, and takes no more; move some of them away\n",
+    )
+
+
+def test_what_cannot_be_saved_is_said(web: Page) -> None:
+    web.mine.write_text("a file where the folder should be")
+    answer = web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING)
+    assert answer.status == 422
+    assert "cannot be written" in answer.text
+
+
+WRONG: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
+    "no such network": ("/read?network=other", b"", DRAWING, 404, "network=other: there is none of this name"),
+    "no network": ("/read", b"", DRAWING, 404, "network=: there is none"),
+    "a path for a network": ("/read?network=../../../etc/passwd", b"", DRAWING, 404, "there is none of this name"),
+    "digits": (f"{READ}&digits=some", b"", DRAWING, 400, "digits=some: must be auto or one"),
+    "no type": (READ, b"x", {}, 415, "send a drawing as application/octet-stream"),
+    "a form": (READ, b"x", {"Content-Type": "multipart/form-data"}, 415, "send a drawing as"),
+    "too few pixels": (
+        READ,
+        b"x" * 784,
+        DRAWING,
+        400,
+        "a drawing has 78400 bytes, a pixel each; 784",
+    ),
+    "no pixels": (READ, b"", DRAWING, 400, "a drawing has 78400 bytes, a pixel each; 0 came"),
+    "too many pixels": (READ, b"x" * 78401, DRAWING, 413, "at most 78400 bytes are taken"),
+    "no picture": (READ, b"<svg/>", PICTURE, 422, "the picture: is not a picture that can be read"),
+    "an empty picture": (READ, b"", PICTURE, 422, "the picture: is empty"),
+    "no label": (f"{SAVE}&digit=0", b"", DRAWING, 400, "label=: must be a whole number from 0 to 9"),
+    "a label too large": (
+        f"{SAVE}&label=10&digit=0",
+        b"",
+        DRAWING,
+        400,
+        "label=10: must be a whole number",
+    ),
+    "a path for a label": (f"{SAVE}&label=../7&digit=0", b"", DRAWING, 400, "label=../7: must be"),
+    "another script's label": (
+        f"{SAVE}&label=%D9%A7&digit=0",
+        b"",
+        DRAWING,
+        400,
+        "must be a whole number",
+    ),
+    "no digit there": (
+        f"{SAVE}&label=7&digit=1",
+        drawn("7"),
+        DRAWING,
+        422,
+        "digit=1: there are 1 digits",
+    ),
+    "nothing to save": (
+        f"{SAVE}&label=7&digit=0",
+        b"\xff" * 78400,
+        DRAWING,
+        422,
+        "there are 0 digits on it",
+    ),
+    "another path": ("/../../etc/passwd", b"", DRAWING, 404, "there is no such thing here; the page is at /"),
+    "a page asked by POST": ("/draw.js", b"", DRAWING, 405, "that cannot be done with this; draw on the page at /"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_is_wrong_is_refused_with_a_sentence(web: Page, kind: str) -> None:
+    path, body, headers, status, sentence = WRONG[kind]
+    answer = web.ask(path, body, headers, "POST")
+    assert answer.status == status
+    assert answer.text.startswith(sentence) or sentence in answer.text
+    assert answer.text.count("\n") == 1
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert web.saved() == []
+
+
+@pytest.mark.parametrize(
+    "folder", ["/%2e%2e/%2e%2e/etc/passwd", "/page/index.html", "//etc/passwd", "/draw.js/..", "/..%5c"]
+)
+def test_no_other_file_is_served(web: Page, folder: str) -> None:
+    assert web.ask(folder).status == 404
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(web: Page) -> None:
+    answer = web.ask(READ, png(Image.new("1", (30_000, 30_000))), PICTURE)
+    assert answer.status == 422
+    assert "at most 64000000 are read" in answer.text
+
+
+@pytest.mark.parametrize("what", ["read", "save"])
+def test_a_crash_of_ours_is_no_end(
+    web: Page, what: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def crash(_: object) -> None:
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr("digits.web.app.find", crash)
+    answer = web.ask(f"/{what}?network=shipped&label=7&digit=0", drawn("7"), DRAWING)
+    assert answer.status == 500
+    monkeypatch.undo()
+    assert web.ask(READ, drawn("7"), DRAWING).status == 200
+    assert "ZeroDivisionError: of ours" in caplog.text

@@ -1,0 +1,91 @@
+"""The draw page as a server in this process, and what asks it."""
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from hand import STROKES
+from PIL import Image, ImageDraw
+
+from digits.web.app import SIDE
+from digits.web.config import DrawConfig
+from digits.web.networks import Networks
+from digits.web.server import listen, server
+
+DRAWING = {"Content-Type": "application/octet-stream"}
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
+
+
+@dataclass
+class Page:
+    """A server that runs, and its folders."""
+
+    port: int
+    mine: Path
+    outputs: Path
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, method: str = ""
+    ) -> Answer:
+        """Ask on a connection of its own; a POST where there is a body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method or ("GET" if body is None else "POST"), path, body, headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def saved(self) -> list[str]:
+        """Give the names of all that is in the folder of drawings, hidden files too."""
+        return sorted(file.name for file in self.mine.iterdir()) if self.mine.exists() else []
+
+
+@contextmanager
+def serving(folder: Path, host: str = "127.0.0.1") -> Iterator[Page]:
+    """Serve the page, with the shipped network first; runs are in folder/outputs, drawings go to folder/mine."""
+    config = DrawConfig(
+        run="shipped", host=host, port=0, open=False, mine=str(folder / "mine"), outputs_dir=str(folder / "outputs")
+    )
+    with listen(config.host, config.port) as listener:
+        running = server(config, Networks(config.run, config.outputs_dir), listener)
+        thread = threading.Thread(target=running.run, args=([listener],))
+        thread.start()
+        while not running.started:
+            time.sleep(0.01)
+        try:
+            yield Page(listener.getsockname()[1], folder / "mine", folder / "outputs")
+        finally:
+            running.should_exit = True
+            thread.join()
+
+
+def drawn(digits: str) -> bytes:
+    """Give what the page sends of digits that are drawn on it beside each other."""
+    picture = Image.new("L", (SIDE, SIDE), 255)
+    for place, digit in enumerate(digits):
+        for stroke in STROKES[digit]:
+            points = [((place + x) * SIDE / len(digits), y * SIDE) for x, y in stroke]
+            ImageDraw.Draw(picture).line(points, fill=0, width=20 // len(digits), joint="curve")
+    return np.asarray(picture).tobytes()
