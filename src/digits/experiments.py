@@ -50,5 +50,7 @@ def _row(name: str, config: CompareConfig) -> list[Wanted]:
         GlobalHydra.instance().clear()  # the entry point's own, which has done its work
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             settings = checked(compose("train", overrides=typed), TrainConfig)
+        if settings.start_from == "auto":
+            raise UserError("starts from the newest run, which another is by then; add start_from=shipped, or a run")
         found.append(Wanted(settings, typed))
     return found

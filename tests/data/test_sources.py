@@ -389,7 +389,7 @@ def test_labels_that_do_not_go_with_the_images_are_named(tmp_path: Path) -> None
         (["data.path=a.csv", "data.test_path=b.csv", "data.test_size=5"], "data.test_size=5: must be null where"),
         (["data.test_size=5"], "data.test_size=5: must be null where data.path is"),
         (["data.test_path=a.csv"], "a.csv: must be null where data.path is"),
-        (["data.path="], "data.path=: must be a file, or null for none"),
+        (["data.path="], "data.path=: must be a name, or null"),
         (["data.batch_size=null", "data.strokes=0.1"], "data.strokes=0.1: must be 0 where data.batch_size=null"),
         (["data.steps_per_epoch=0"], "data.steps_per_epoch=0: must be 1 to"),
     ],

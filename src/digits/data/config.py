@@ -42,8 +42,8 @@ class DataConfig:
     """The share that is no digits: letters, signs, scribbles; the network learns to be unsure of them."""
     drawings: int
     """How many digits are drawn to take that share from, and as many things that are none."""
-    mine: str
-    """Digits of one's own: a folder of pictures named LABEL_n, such as draw.py saves; relative to the project's."""
+    mine: str | None
+    """Digits of one's own: a folder of pictures named LABEL_n, such as draw.py saves; null: mine/ in `dir`."""
     mine_share: float
     """The share of a mini-batch that is taken from `mine`."""
     mine_weight: float
@@ -51,9 +51,9 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges, and make the paths good for any working directory."""
-        for key in ("path", "test_path"):
+        for key in ("path", "test_path", "mine"):
             path = getattr(self, key)
-            require(path != "", f"data.{key}", "", "a file, or null for none")
+            require(path != "", f"data.{key}", "", "a name, or null")
             setattr(self, key, path and str(Path(path).expanduser().resolve()))
         self._check_test_images()
         for key in ("batch_size", "chunk_size", "steps_per_epoch", "test_size"):
@@ -62,7 +62,6 @@ class DataConfig:
         require(0 <= self.val_size <= LARGEST, "data.val_size", self.val_size, f"0 to {LARGEST}")
         require(0 <= self.split_seed < 2**32, "data.split_seed", self.split_seed, f"0 to {2**32 - 1}")
         require(10 <= self.drawings <= 10_000_000, "data.drawings", self.drawings, "10 to 10000000")
-        require(self.mine != "", "data.mine", "", "a folder of pictures named LABEL_n")
         require(0 < self.mine_weight <= 1000, "data.mine_weight", self.mine_weight, "above 0, to 1000")
         self._check_shares()
         if self.path is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import lightning.pytorch as L
@@ -154,7 +155,7 @@ class MNISTDataModule(L.LightningDataModule):
             self.config.check_fits(len(train.images))
             self.read = _tensors(train), _tensors(test)
         if self.config.mine_per_batch:
-            self.mine = ResidentImages(*_tensors(mine.read(project_path(self.config.mine))))
+            self.mine = ResidentImages(*_tensors(mine.read(Path(self.config.mine or self.folder / "mine"))))
 
     def setup(self, stage: str) -> None:
         """Split the images, for all stages together; Lightning asks again for each."""

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from digits.config import ROOT, project_path
+from digits.config import ROOT
 from digits.data import mine
 from digits.errors import UserError
 from digits.handwriting.load import Picture, brightness, picture_of
@@ -58,8 +58,11 @@ FILES = {
 }
 """All that the page is made of; nothing else is served."""
 
-TEACH = ["python", "src/train.py", "experiment=my_hand"]
-"""What makes the network learn the drawings, in the project's folder."""
+MINE = ROOT / "data" / "mine"
+"""Where train.py looks for drawings if it is not told otherwise."""
+
+TEACH = "python src/train.py experiment=my_hand"
+"""What makes a network learn them, in the project's folder."""
 
 SENTENCES = {
     "Not Found": "there is no such thing here; the page is at /",
@@ -92,12 +95,12 @@ class Read:
     """The picture that the file has; None for a drawing."""
 
 
-def application(networks: Networks, folder: Path) -> Starlette:
+def application(networks: Networks, folder: Path | None) -> Starlette:
     """Make the application.
 
     Args:
         networks: what may be read with.
-        folder: where drawings are saved.
+        folder: where drawings are saved; None for MINE.
     """
     questions = _Questions(networks, folder)
     routes = [Route(path, partial(_file, PAGE / name, kind)) for path, (name, kind) in FILES.items()]
@@ -110,11 +113,10 @@ def application(networks: Networks, folder: Path) -> Starlette:
 
 
 class _Questions:
-    def __init__(self, networks: Networks, folder: Path) -> None:
+    def __init__(self, networks: Networks, folder: Path | None) -> None:
         self.known = networks
-        self.folder = folder
-        usual = folder == project_path("data/mine")
-        self.command = shlex.join([*TEACH, *([] if usual else [f"data.mine={folder}"])])
+        self.folder = folder or MINE
+        self.command = TEACH if folder is None else f"{TEACH} {shlex.quote(f'data.mine={folder}')}"
         self.receiving = asyncio.Semaphore(PICTURES_AT_ONCE)
         # one of each kind after the other: a drawing takes milliseconds and does not wait for a large picture
         self.drawings, self.pictures = CapacityLimiter(1), CapacityLimiter(1)

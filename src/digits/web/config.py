@@ -17,12 +17,12 @@ class DrawConfig:
     """0: a free one."""
     open: bool
     """Whether to open the page in the browser."""
-    mine: str
-    """The folder to save drawings in, relative to the project's; `data.mine` of train."""
+    mine: str | None
+    """The folder to save drawings in; null: where train looks for them."""
     outputs_dir: str
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         require(self.host != "", "host", "", "an address, such as 127.0.0.1")
         require(0 <= self.port <= 65535, "port", self.port, "1 to 65535, or 0 for a free one")
-        require(self.mine != "", "mine", "", "a folder")
+        require(self.mine != "", "mine", "", "a folder, or null for data/mine")

@@ -10,12 +10,12 @@ import threading
 import webbrowser
 from asyncio import BaseTransport
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from digits.config import project_path
 from digits.errors import UserError
 from digits.web.app import application
 from digits.web.config import DrawConfig
@@ -70,7 +70,8 @@ def server(config: DrawConfig, networks: Networks, listener: socket.socket) -> u
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a request that is refused is no news; a crash of ours is
     local = is_local(listener)
     names = LOCAL if local else LOCAL | {config.host.lower(), socket.gethostname().lower()}
-    app = Guard(application(networks, project_path(config.mine)), names, any_address=not local)
+    folder = None if config.mine is None else Path(config.mine).expanduser().resolve()
+    app = Guard(application(networks, folder), names, any_address=not local)
     settings = uvicorn.Config(
         app,
         loop="asyncio",

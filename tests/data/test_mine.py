@@ -1,0 +1,146 @@
+"""Pictures of one's own: read to train on, mixed in by their share and weight, and learnt."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Train, settings
+from hand import STROKES
+from PIL import Image
+from web_page import SIDE, drawn
+
+from digits.data import mine
+from digits.data.config import DataConfig
+from digits.data.datamodule import MNISTDataModule
+from digits.errors import UserError
+from digits.handwriting.page import normalize
+from digits.models.build import build
+from digits.models.mlp import MLP
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder with a drawing of each digit, as the page saves them."""
+    folder = tmp_path / "mine"
+    for digit in STROKES:
+        mine.save(folder, int(digit), np.frombuffer(drawn(digit), dtype=np.uint8).reshape(SIDE, SIDE))
+    return folder
+
+
+def test_they_come_to_28x28_as_when_they_are_read(own: Path) -> None:
+    read = mine.read(own)
+    assert read.labels.tolist() == list(range(10))
+    seven = normalize(np.frombuffer(drawn("7"), dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32))
+    assert seven is not None
+    np.testing.assert_array_equal(read.images[7], np.rint(seven * 255).astype(np.uint8))
+
+
+def test_what_is_not_one_digit_is_left_out(own: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("x_1.png", "25_1.png"):
+        (own / name).write_bytes((own / "7_1.png").read_bytes())
+    with caplog.at_level("INFO", logger="digits"):
+        assert len(mine.read(own).labels) == 10
+    assert f"2 of 12 pictures in {own} are left out: not one digit" in caplog.text
+
+
+def file(name: str, content: bytes | None = None) -> Callable[[Path], None]:
+    """Make a folder with one file in it, a blank picture if nothing else is said."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        if content is None:
+            Image.new("L", (28, 28), 255).save(folder / name)
+        else:
+            (folder / name).write_bytes(content)
+
+    return make
+
+
+WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (lambda _: None, r"data\.mine=.*: there is no such folder; draw digits and save them"),
+    "nothing in it": (lambda folder: folder.mkdir(), r"data\.mine=.*: has no pictures"),
+    "a file": (lambda folder: folder.write_text(""), r"data\.mine=.*: is a file; give a folder of LABEL_n\.png"),
+    "no digit": (file("x_1.png"), r"data\.mine=.*: has no picture of one digit; name it LABEL_n"),
+    "no label": (file("me.png"), r"me\.png: has no label in its name"),
+    "no ink": (file("7_1.png"), r"7_1\.png: has no ink; take it away"),
+    "no picture": (file("7_1.png", b"seven"), r"7_1\.png: is not a picture that can be read"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_is_wrong_is_one_line_and_leaves_no_run(tmp_path: Path, train_tiny: Train, kind: str) -> None:
+    make, message = WRONG[kind]
+    make(tmp_path / "wrong")
+    with pytest.raises(UserError, match=message):
+        train_tiny("experiment=my_hand", f"data.mine={tmp_path / 'wrong'}", "start_from=shipped")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_each_batch_has_its_share_before_the_negatives(own: Path, tiny: list[str]) -> None:
+    typed = ["data.mine_share=0.1", "data.strokes=0.2", "data.negatives=0.1", f"data.mine={own}"]
+    config = settings(*tiny, *typed)
+    data = MNISTDataModule(config.data, config.augment, 1)
+    data.setup("fit")
+    assert [share.per_batch for share in data.shares] == [128 - 26 - 13 - 13, 26, 13, 13]
+    mine_part = data.shares[2].images
+    assert data.train_set.labels[mine_part.start : mine_part.stop].tolist() == list(range(10))
+    assert data.train_set.labels[data.shares[3].images.start] == -1
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("data.mine_share=1", "data.mine_share=1.0: must be 0 to below 1"),
+        ("data.mine_share=0.001", "data.mine_share=0.001: must be 0, or at least 0.0078"),
+        ("data.mine_weight=0", "data.mine_weight=0.0: must be above 0, to 1000"),
+        ("data.mine_weight=nan", "data.mine_weight=nan: must be above 0, to 1000"),
+        ("data.mine=''", "data.mine=: must be a name, or null"),
+    ],
+)
+def test_wrong_settings_are_one_line(typed: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        settings(typed)
+    assert str(caught.value).startswith(message)
+
+
+def test_the_shares_leave_room_for_mnist() -> None:
+    with pytest.raises(UserError, match=r"data\.strokes\+data\.negatives\+data\.mine_share=0\.999: must be less"):
+        settings("data.mine_share=0.4", "data.strokes=0.4", "data.negatives=0.199")
+
+
+@pytest.mark.parametrize("pieces", [128, 50])
+def test_a_weight_multiplies_their_part_of_the_loss(monkeypatch: pytest.MonkeyPatch, pieces: int) -> None:
+    config = settings("model=sigmoid", "data.mine_share=0.1", "data.negatives=0.1", "data.mine_weight=3")
+    model = build(config.model, config.optimizer, config.schedule)
+    assert isinstance(model, MLP)
+    first = model.linear[0].weight
+    data: DataConfig = config.data
+    model.negatives, model.weighted, model.weight = data.negatives_per_batch, data.mine_per_batch, data.mine_weight
+    monkeypatch.setattr("digits.models.classifier.MOST_AT_ONCE", pieces)
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(128, 1, 28, 28, generator=generator)
+    labels = torch.randint(10, (128,), generator=generator)
+    logits = model(images)
+    each = torch.nn.functional.cross_entropy(logits[:115], labels[:115], reduction="none")
+    odd = -logits[115:].log_softmax(dim=1).mean(dim=1)
+    expected = (each[:102].sum() + 3 * each[102:].sum() + odd.sum()) / 128
+    (wanted,) = torch.autograd.grad(expected, [first])
+    optimizer = model.configure_optimizers()
+    seen = model._step(optimizer, torch.Tensor.backward, images, labels)
+    assert len(seen) == 115
+    torch.testing.assert_close(first.grad, wanted)
+
+
+def test_a_run_learns_them_from_where_the_network_stood(own: Path, train_tiny: Train) -> None:
+    for _ in range(4):  # somebody's 1s
+        mine.save(own, 1, np.frombuffer(drawn("7"), dtype=np.uint8).reshape(SIDE, SIDE))
+    (own / "7_1.png").unlink()
+    typed = ["experiment=my_hand", "start_from=shipped", f"data.mine={own}", "data.steps_per_epoch=60"]
+    folder = train_tiny(*typed, "data.drawings=40", "optimizer.learning_rate=1e-3")
+    figures = json.loads((folder / "metrics.json").read_text())
+    assert figures["mine/accuracy"] == 1
+    assert figures["test/accuracy"] > 0.98
+    assert "your pictures  100.00 % are read rightly" in (folder / "train.log").read_text()

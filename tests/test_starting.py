@@ -1,0 +1,131 @@
+"""A run that starts from a finished network: with its weights, as the network that it is."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from conftest import Train, settings
+from omegaconf import OmegaConf
+
+from digits import resuming
+from digits.config import TrainConfig
+from digits.errors import UserError
+from digits.models.build import build
+from digits.reading.export import export, take_weights
+from digits.reading.reader import SHIPPED, Reader
+
+STILL = ["optimizer.learning_rate=1e-30", "optimizer.weight_decay=0"]
+"""Training that changes nothing."""
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    return found
+
+
+@pytest.mark.parametrize("typed", [["model=lenet5"], ["model=sigmoid"], ["experiment=online_sgd_02"], ["model=mlp"]])
+def test_the_weights_come_back_out_of_the_file(typed: list[str], tmp_path: Path) -> None:
+    config = settings(*typed)
+    first, second = (build(config.model, config.optimizer, config.schedule) for _ in range(2))
+    export(first, 1.7, tmp_path / "model.onnx", {})
+    take_weights(second, tmp_path / "model.onnx")
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_auto_is_the_newest_run_and_its_network(train_tiny: Train, tmp_path: Path) -> None:
+    first = train_tiny("model=mlp", "model.hidden=[12]", "run_name=first")
+    folder = train_tiny("start_from=auto", "run_name=second", *STILL)
+    assert folder == tmp_path / "outputs" / "mlp" / "second"
+    before, after = weights(first), weights(folder)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    made_of = OmegaConf.load(folder / "config.yaml")
+    assert made_of.model.hidden == [12]
+    assert made_of.start_from == str(first / "model.onnx")
+    assert f"starting from {first / 'model.onnx'}" in (folder / "train.log").read_text()
+
+
+def test_before_there_is_a_run_auto_is_the_shipped_network(train_tiny: Train) -> None:
+    folder = train_tiny("start_from=auto", *STILL)
+    assert OmegaConf.load(folder / "config.yaml").start_from == "shipped"
+    assert json.loads((folder / "metrics.json").read_text())["test/accuracy"] > 0.995
+
+
+def test_its_config_makes_it_again(train_tiny: Train) -> None:
+    folder = train_tiny("start_from=shipped", "run_name=one")
+    again = train_tiny("start_from=shipped", "run_name=two")
+    first, second = weights(folder), weights(again)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_that_goes_on_does_not_start_anew(train_tiny: Train, tmp_path: Path) -> None:
+    source = tmp_path / "source.onnx"
+    source.write_bytes(SHIPPED.read_bytes())
+    folder = train_tiny(f"start_from={source}", "run_name=one")
+    source.unlink()
+    train_tiny(f"resume={folder}", "trainer.max_epochs=2")
+    assert len((folder / "metrics.csv").read_text().splitlines()) == 3
+
+
+def changed(path: Path, **metadata: str) -> Path:
+    model = onnx.load(SHIPPED)
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, path)
+    return path
+
+
+BOMB = "model:\n  name: &a lenet5\n  b: *a\n"
+OTHER = OmegaConf.to_yaml({"model": {"name": "lenet5"}})
+WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
+    "nothing": (lambda _: None, r"start_from=.*x\.onnx: cannot be read"),
+    "no network": (lambda path: path.write_text("weights"), r"start_from=.*x\.onnx: not an ONNX file that can be run"),
+    "silent": (changed, r"start_from=.*x\.onnx: does not say what network it is; give a model\.onnx of train\.py"),
+    "no YAML": (lambda path: changed(path, config="{"), r"does not say what network it is"),
+    "no config": (lambda path: changed(path, config="- 1"), r"does not say what network it is"),
+    "another project's": (
+        lambda path: changed(path, config="model:\n  name: resnet"),
+        r"does not say what network it is",
+    ),
+    "aliases": (lambda path: changed(path, config=BOMB), r"does not say what network it is"),
+    "other weights": (
+        lambda path: changed(path, config=OmegaConf.to_yaml({"model": settings("model=sigmoid").model})),
+        r"start_from=.*x\.onnx: has no layers\.1\.weight of \[200, 784\]; give one of train\.py",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_other_files_are_refused_in_one_line_and_leave_no_run(kind: str, tmp_path: Path, train_tiny: Train) -> None:
+    make, message = WRONG[kind]
+    make(tmp_path / "x.onnx")
+    with pytest.raises(UserError, match=message) as caught:
+        train_tiny(f"start_from={tmp_path / 'x.onnx'}")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_the_network_cannot_be_called_another() -> None:
+    typed = ["model=sigmoid", "start_from=shipped"]
+    with pytest.raises(UserError, match=r"model=sigmoid: start_from=shipped is .*lenet5.*; leave"):
+        resuming.started(settings(*typed), typed)
+    typed = ["model=lenet5", "start_from=shipped"]
+    assert resuming.started(settings(*typed), typed).model == settings().model
+
+
+def test_nothing_is_no_name_of_a_network() -> None:
+    with pytest.raises(UserError, match=r"start_from=: must be a run's folder, an \.onnx file, shipped, auto, or null"):
+        settings("start_from=''")
+
+
+def test_a_path_is_good_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config: TrainConfig = settings("start_from=my run/model.onnx")
+    assert config.start_from == str(tmp_path / "my run" / "model.onnx")
+
+
+def test_the_shipped_network_says_what_it_is() -> None:
+    assert resuming.started(settings("start_from=shipped"), []).model.name == Reader(SHIPPED).metadata["model"]

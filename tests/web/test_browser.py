@@ -1,0 +1,291 @@
+"""The page in a real browser: as a person uses it, with mouse and finger."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import drawn_pages
+import pytest
+from hand import STROKES, Point
+from PIL import Image
+from playwright.sync_api import Browser, FilePayload, expect, sync_playwright
+from playwright.sync_api import Page as Tab
+from web_page import Page
+
+from digits.data import mine
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+)
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here; Debian has it as the package chromium")
+
+QUIET = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+"""As root in a container it needs the first; with the others it asks for nothing but the page."""
+
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 780},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(browser: Browser, web: Page, complaints: bool = True, **options: Any) -> Iterator[Tab]:
+    """Open the page; at the end, nothing may have been said in the console, and nobody else may have been asked."""
+    context = browser.new_context(**options)
+    tab = context.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    try:
+        tab.goto(web.address)
+        expect(tab.locator("#network")).to_have_value("shipped")
+        yield tab
+        assert not complaints or not said
+        assert all(address.startswith(web.address) for address in asked)
+    finally:
+        context.close()
+
+
+def places(tab: Tab, stroke: list[Point]) -> list[Point]:
+    box = tab.locator("#pad").bounding_box()
+    assert box is not None
+    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+
+
+def draw(tab: Tab, digit: str) -> None:
+    """Draw with the mouse."""
+    for stroke in STROKES[digit]:
+        start, *others = places(tab, stroke)
+        tab.mouse.move(*start)
+        tab.mouse.down()
+        for place in others:
+            tab.mouse.move(*place, steps=3)
+        tab.mouse.up()
+
+
+def draw_by_finger(tab: Tab, digit: str) -> None:
+    """Draw with touch events, as a touch screen sends them."""
+    screen = tab.context.new_cdp_session(tab)
+    for stroke in STROKES[digit]:
+        for number, (x, y) in enumerate(places(tab, stroke)):
+            kind = "touchMove" if number else "touchStart"
+            screen.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        screen.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def picture(text: str, name: str = "page.png") -> FilePayload:
+    content = io.BytesIO()
+    drawn_pages.page(drawn_pages.row(text)).save(content, "png")
+    return {"name": name, "mimeType": "image/png", "buffer": content.getvalue()}
+
+
+def test_ten_digits_by_mouse(browser: Browser, web: Page) -> None:
+    with opened(browser, web, viewport={"width": 1100, "height": 760}) as tab:
+        for digit in STROKES:
+            draw(tab, digit)
+            expect(tab.locator("#digits")).to_have_text(digit)
+            expect(tab.locator("#bars .likeliest")).to_contain_text(digit)
+            expect(tab.locator("#spoken")).to_contain_text(f"{digit}, ")
+            tab.keyboard.press("Escape")
+            expect(tab.locator("#digits")).to_have_text("")
+            expect(tab.locator("#hint")).to_be_visible()
+
+
+def test_ten_digits_by_finger(browser: Browser, web: Page) -> None:
+    with opened(browser, web, **PHONE) as tab:
+        for digit in STROKES:
+            draw_by_finger(tab, digit)
+            expect(tab.locator("#digits")).to_have_text(digit)
+            tab.locator("#clear").tap()
+        wide = tab.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390  # nothing to scroll sideways
+        high = tab.locator("#labels").bounding_box()
+        assert high is not None
+        assert high["y"] + high["height"] <= 780
+
+
+def test_it_answers_while_a_stroke_is_drawn(browser: Browser, web: Page) -> None:
+    with opened(browser, web) as tab:
+        start, *others = places(tab, STROKES["7"][0])
+        tab.mouse.move(*start)
+        tab.mouse.down()
+        for place in others:
+            tab.mouse.move(*place, steps=10)
+        expect(tab.locator("#digits")).to_have_text("7")
+        expect(tab.locator("#labels button").first).to_be_disabled()  # until the pen is up
+        tab.mouse.up()
+        expect(tab.locator("#labels button").first).to_be_enabled()
+
+
+def test_undo_goes_back_stroke_by_stroke_and_behind_clear(browser: Browser, web: Page) -> None:
+    with opened(browser, web) as tab:
+        draw(tab, "4")
+        expect(tab.locator("#digits")).to_have_text("4")
+        tab.locator("#clear").click()
+        expect(tab.locator("#digits")).to_have_text("")
+        tab.keyboard.press("Control+z")
+        expect(tab.locator("#digits")).to_have_text("4")
+        tab.locator("#undo").click()
+        expect(tab.locator("#digits")).not_to_have_text("4")
+        tab.locator("#undo").click()
+        expect(tab.locator("#hint")).to_be_visible()
+        tab.locator("#undo").click()  # there is nothing left
+
+
+def test_the_pen_can_be_thin(browser: Browser, web: Page) -> None:
+    with opened(browser, web, complaints=False) as tab:  # Chromium advises against looking at the pixels, as here
+        ink = "document.querySelector('#pad').getContext('2d').getImageData(0, 0, 400, 400).data.filter(x => x).length"
+        draw(tab, "1")
+        thick = tab.evaluate(ink)
+        tab.keyboard.press("Escape")
+        tab.locator("#thin").click()
+        draw(tab, "1")
+        assert tab.evaluate(ink) < 0.8 * thick
+        expect(tab.locator("#digits")).to_have_text("1")
+
+
+def test_a_late_answer_does_not_undo_clear(browser: Browser, web: Page) -> None:
+    with opened(browser, web) as tab:
+        asked = []
+        tab.route("**/read?*", lambda route: asked.append(route))  # held back
+        draw(tab, "7")
+        expect(tab.locator("#undo")).to_be_enabled()
+        assert len(asked) == 1  # one at a time, however much is drawn meanwhile
+        tab.keyboard.press("Escape")
+        with tab.expect_response("**/read?*"):
+            asked[0].continue_()
+        tab.wait_for_timeout(100)
+        expect(tab.locator("#digits")).to_have_text("")
+        expect(tab.locator("#hint")).to_be_visible()
+
+
+@pytest.mark.parametrize("way", ["chosen", "dropped", "pasted"])
+def test_a_picture_is_read(browser: Browser, web: Page, way: str) -> None:
+    with opened(browser, web) as tab:
+        if way == "chosen":
+            tab.locator("#file").set_input_files(picture("258"))
+        else:
+            give = """([bytes, way]) => {
+                const data = new DataTransfer();
+                data.items.add(new File([new Uint8Array(bytes)], "page.png", { type: "image/png" }));
+                const event = way === "dropped" ? new DragEvent("drop", { dataTransfer: data, bubbles: true })
+                    : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
+                document.querySelector("#pad").dispatchEvent(event);
+            }"""
+            tab.evaluate(give, [list(picture("258")["buffer"]), way])
+        expect(tab.locator("#digits button")).to_have_text(["2", "5", "8"])
+        expect(tab.locator("#that")).to_have_text("Digit 1 of 3 was a")
+        expect(tab.locator("#spoken")).to_have_text("3 digits: 258")
+        tab.locator("#digits button").nth(1).click()
+        expect(tab.locator("#bars .likeliest")).to_contain_text("5")
+        tab.locator("#labels button").nth(5).click()
+        expect(tab.locator("#status")).to_contain_text("5_1.png; 1 in all")
+        expect(tab.locator("#labels button").first).to_be_disabled()  # it is saved
+        tab.keyboard.press("Control+z")
+        expect(tab.locator("#hint")).to_be_visible()
+    assert mine.read(web.mine).labels.tolist() == [5]
+
+
+def test_what_is_no_picture_is_said_and_the_drawing_stays(browser: Browser, web: Page) -> None:
+    with opened(browser, web, complaints=False) as tab:  # Chromium notes each refusal in the console
+        draw(tab, "3")
+        expect(tab.locator("#digits")).to_have_text("3")
+        tab.locator("#file").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"nothing"})
+        expect(tab.locator("#status")).to_contain_text("the picture: is not a picture that can be read")
+        expect(tab.locator("#digits")).to_have_text("3")
+
+
+def test_nothing_and_no_digit_are_shown(browser: Browser, web: Page) -> None:
+    with opened(browser, web) as tab:
+        blank = io.BytesIO()
+        Image.new("L", (60, 60), 255).save(blank, "png")
+        tab.locator("#file").set_input_files({"name": "a.png", "mimeType": "", "buffer": blank.getvalue()})
+        expect(tab.locator("#confidence")).to_have_text("no ink")
+        letter = io.BytesIO()
+        drawn_pages.page([("W", 100, 50)]).save(letter, "png")
+        tab.locator("#file").set_input_files({"name": "w.png", "mimeType": "image/png", "buffer": letter.getvalue()})
+        expect(tab.locator("#digits")).to_have_text("?")
+        expect(tab.locator("#confidence")).to_contain_text("not a digit (likeliest ")
+
+
+def test_a_drawing_is_saved_with_its_label(browser: Browser, web: Page) -> None:
+    with opened(browser, web) as tab:
+        for number in (1, 2):
+            draw(tab, "7")
+            expect(tab.locator("#digits")).to_have_text("7")
+            tab.locator("#labels").get_by_role("button", name="1", exact=True).click()
+            expect(tab.locator("#status")).to_contain_text(
+                f"1_{number}.png; {number} in all. To teach them to the network: "
+            )
+            expect(tab.locator("#hint")).to_be_visible()
+    assert web.saved() == ["1_1.png", "1_2.png"]
+
+
+def test_all_of_it_can_be_said_to_be_one_digit(browser: Browser, web: Page) -> None:
+    with opened(browser, web) as tab:
+        expect(tab.locator("#one")).to_be_hidden()
+        tab.locator("#file").set_input_files(picture("11"))
+        expect(tab.locator("#digits button")).to_have_count(2)
+        tab.locator("#whole").check()
+        expect(tab.locator("#that")).to_have_text("That was a")
+        expect(tab.locator("#digits button")).to_have_count(0)
+        tab.locator("#whole").uncheck()
+        expect(tab.locator("#digits button")).to_have_count(2)
+
+
+def test_another_network_answers(browser: Browser, web: Page) -> None:
+    with opened(browser, web) as tab:
+        draw(tab, "7")
+        expect(tab.locator("#digits")).to_have_text("7")
+        with tab.expect_request("**/read?network=lenet5%2Ffinished*"):
+            tab.locator("#network").select_option("lenet5/finished")
+        shutil.copytree(web.outputs / "lenet5" / "finished", web.outputs / "lenet5" / "newer")
+        expect(tab.locator("#status")).to_have_text("A run has finished: lenet5/newer. It can be chosen above.")
+        expect(tab.locator("#network")).to_have_value("lenet5/finished")
+
+
+def test_it_says_that_the_server_has_gone_and_goes_on_when_it_is_back(browser: Browser, web: Page) -> None:
+    with opened(browser, web, complaints=False) as tab:
+        expect(tab.locator("#gone")).to_be_hidden()
+        tab.context.set_offline(True)
+        draw(tab, "2")
+        expect(tab.locator("#gone")).to_be_visible()
+        tab.context.set_offline(False)
+        expect(tab.locator("#gone")).to_be_hidden()
+        expect(tab.locator("#digits")).to_have_text("2")
+
+
+def test_the_dark_page_has_light_ink(browser: Browser, web: Page) -> None:
+    with opened(browser, web, color_scheme="dark") as tab:
+        draw(tab, "8")
+        expect(tab.locator("#digits")).to_have_text("8")
+        colours = (
+            "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('#pad')).color]"
+        )
+        assert tab.evaluate(colours) == ["rgb(22, 24, 29)", "rgb(245, 246, 248)"]
+
+
+def test_everything_has_a_name_for_a_screen_reader(browser: Browser, web: Page, tmp_path: Path) -> None:
+    del tmp_path
+    with opened(browser, web) as tab:
+        nameless = """[...document.querySelectorAll('button, select, input, canvas, [role]')].filter((one) =>
+            !(one.ariaLabel || one.textContent.trim() || one.labels?.length || one.role === 'alert'
+              || ['status', 'digits', 'labels'].includes(one.id))).map((one) => one.outerHTML)"""
+        assert tab.evaluate(nameless) == []
+        assert tab.get_by_role("meter").count() == 10
+        assert tab.get_by_role("combobox", name="Network").count() == 1

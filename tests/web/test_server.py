@@ -1,0 +1,323 @@
+"""The server: where it listens, who may ask, and what it survives."""
+
+import http.client
+import io
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Command
+from PIL import Image
+from web_page import DRAWING, Page, drawn, serving
+
+from digits.config import ROOT
+from digits.errors import UserError
+from digits.web import app, server
+from digits.web.app import LARGEST_PICTURE, SIDE
+from digits.web.config import DrawConfig
+from digits.web.networks import Networks
+from digits.web.server import address_of, draw, listen, show
+
+READ, SAVE = "/read?network=shipped", "/save?network=shipped&label=7&digit=0"
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "src" / "draw.py"), "open=false", f"mine={folder / 'mine'}", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
+    process = started(tmp_path, "port=0", "run=shipped")
+    assert process.stdout is not None
+    said = process.stdout.readline()
+    found = re.fullmatch(r"draw at http://127\.0\.0\.1:(\d+) \(Ctrl-C ends\)\n", said)
+    assert found is not None, said
+    page = Page(int(found[1]), tmp_path / "mine", tmp_path / "outputs")
+    assert json.loads(page.ask(READ, drawn("7"), DRAWING).content)["answer"] == "7"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_taken_port_is_one_line(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        outcome = command("draw", f"port={port}", "open=false")
+    assert outcome.code == 2
+    assert outcome.err == f"error: port={port}: is taken; give another, or port=0 for a free one\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("host=nowhere.invalid", "host=nowhere.invalid: is no address"),
+        ("host=192.0.2.7", "host=192.0.2.7: is no address of this machine"),
+        ("host=''", "host=: must be an address"),
+        ("host=a..b", "host=a..b: is no address"),
+        ("port=70000", "port=70000: must be 1 to 65535, or 0 for a free one"),
+        ("port=http", "port=http: must be a whole number"),
+        ("open=maybe", "open=maybe: must be true or false"),
+        ("run=nowhere.onnx", "run=nowhere.onnx: cannot be read"),
+        ("mine=''", "mine=: must be a folder, or null"),
+        ("colour=blue", "colour=blue: there is no setting colour"),
+    ],
+)
+def test_wrong_settings_are_one_line(command: Command, typed: str, message: str) -> None:
+    outcome = command("draw", "open=false", typed)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: {message}")
+    assert outcome.err.count("\n") == 1
+
+
+def test_any_network_can_be_the_first(web: Page, finished: Path) -> None:
+    outputs = str(web.outputs)
+    assert Networks(None, outputs).first == "lenet5/finished"
+    assert Networks("shipped", outputs).first == "shipped"
+    elsewhere = Networks(str(finished), outputs)  # the user's own choice may be anywhere
+    assert elsewhere.first == str(finished / "model.onnx")
+    assert elsewhere.reader(elsewhere.first).path == finished / "model.onnx"
+    assert list(elsewhere.paths()) == ["lenet5/finished", elsewhere.first, "shipped"]
+
+
+HOSTS = (
+    "evil.example",
+    "evil.example:8000",
+    "127.0.0.1.evil.example",
+    "",
+    "127.0.0.1:80:80",
+    "192.168.0.1",
+    "local host",
+)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("path", ["/", READ, SAVE])
+def test_other_names_are_refused(web: Page, host: str, path: str) -> None:
+    answer = web.ask(path, None if path == "/" else drawn("7"), {**DRAWING, "Host": host})
+    assert answer.status in (400, 403)  # 400 where it is not even a name
+    assert web.saved() == []
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
+def test_its_own_names_are_good(web: Page, name: str) -> None:
+    for host in (name, f"{name}:{web.port}", f"{name}:9000"):  # the last one as through a tunnel
+        assert web.ask("/", headers={"Host": host, "Origin": f"http://{host}"}).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://127.0.0.1:PORT"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://localhost:PORT"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"},
+    ],
+)
+@pytest.mark.parametrize("path", [READ, SAVE])
+def test_other_sites_are_refused(web: Page, path: str, headers: dict[str, str]) -> None:
+    sent = {key: value.replace("PORT", str(web.port)) for key, value in headers.items()}
+    answer = web.ask(path, drawn("7"), {**DRAWING, **sent})
+    assert answer.status == 403
+    assert "only the page itself" in answer.text
+    assert answer.headers["content-security-policy"]
+    assert web.saved() == []
+
+
+def test_another_site_may_link_to_the_page_and_not_use_it(web: Page) -> None:
+    assert web.ask("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}).status == 200
+    assert web.ask("/networks", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}).status == 403
+    preflight = web.ask(SAVE, headers={"Origin": "http://evil.example"}, method="OPTIONS")
+    assert preflight.status == 403
+    assert not [name for name in preflight.headers if name.startswith("access-control")]
+
+
+def test_a_page_for_the_network_takes_addresses_and_no_other_names(tmp_path: Path) -> None:
+    with serving(tmp_path, "0.0.0.0") as page:  # noqa: S104  # what a user may ask for
+        assert page.ask("/", headers={"Host": "192.168.7.7:8000"}).status == 200
+        assert page.ask("/", headers={"Host": f"{socket.gethostname()}:8000"}).status == 200
+        assert page.ask("/", headers={"Host": "evil.example"}).status == 403
+
+
+def send(page: Page, content: bytes) -> bytes:
+    """Send bytes, and no more; give what comes back until the other side closes, or says nothing for a while."""
+    answer = b""
+    connection = socket.create_connection(("127.0.0.1", page.port), timeout=0.5)
+    with connection, suppress(TimeoutError, ConnectionError):
+        connection.sendall(content)
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+def test_a_body_too_large_is_refused_before_it_comes(web: Page) -> None:
+    for kind, most in (("application/octet-stream", SIDE * SIDE), ("image/png", LARGEST_PICTURE)):
+        connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
+        connection.putrequest("POST", READ)
+        connection.putheader("Content-Type", kind)
+        connection.putheader("Content-Length", str(most + 1))
+        connection.endheaders()  # and nothing more
+        answer = connection.getresponse()
+        assert (answer.status, answer.read().decode()) == (413, f"at most {most} bytes are taken\n")
+        connection.close()
+
+
+def test_a_body_of_unknown_size_is_refused_when_it_is_too_large(web: Page) -> None:
+    head = f"POST {READ} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+    chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+    answer = send(web, head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + 3 * chunk)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_never_comes_is_not_waited_for(web: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "PATIENCE", 0.2)
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
+    connection.request("POST", READ, b"x", {**DRAWING, "Content-Length": "78400"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (408, b"the request did not arrive within 0.2 seconds\n")
+    connection.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET /"])
+def test_a_silent_connection_is_closed(web: Page, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PATIENCE", 0.2)
+    with socket.create_connection(("127.0.0.1", web.port), timeout=30) as connection:
+        connection.sendall(sent)
+        while connection.recv(65536):
+            pass
+
+
+def bomb() -> bytes:
+    """A PNG of 60 megapixels in some kilobytes."""
+    content = io.BytesIO()
+    Image.new("1", (10_000, 6_000)).save(content, "png")
+    return content.getvalue()
+
+
+WHOLE = (
+    f"POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    "Content-Type: application/octet-stream\r\nContent-Length: 78400\r\n\r\n"
+).encode() + drawn("7")
+"""A request that saves a drawing."""
+
+BENT: tuple[tuple[bytes, tuple[bytes, ...]], ...] = (
+    (b"localhost", (b"evil.example", b"", b"localhost\r\nHost: b", b"a" * 9000)),
+    (b"Content-Type", (b"Origin: http://evil.example\r\nContent-Type", b"Sec-Fetch-Site: cross-site\r\nContent-Type")),
+    (b"label=7", (b"label=../../7", b"label=%00", b"label=-1", b"label=", b"label=" + b"9" * 5000)),
+    (b"digit=0", (b"digit=999", b"digit=1e9", b"digit=", b"digit=-1")),
+    (b"shipped", (b"../../../etc/passwd", b"%2e%2e%2fx", b"/etc/passwd", b"\xff\xfe")),
+    (b"/save", (b"/../save", b"/save/../../x", b"//save", b"/" + b"a" * 70_000)),
+    (b"POST", (b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PROPFIND", b"G E T")),
+    (b"octet-stream", (b"json", b"x-www-form-urlencoded", b"octet-stream;x", b"\x00")),
+    (b"78400", (b"-1", b"99999999999999999999", b"1e9", b"78400, 1", b"0x10", b"78399")),
+    (b"Content-Length: 78400", (b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip", b"Expect: 100-continue")),
+    (b"HTTP/1.1", (b"HTTP/9.9", b"", b"HTTP/1.1\r\n")),
+)
+"""What of it is put otherwise, so that nothing may be saved."""
+
+
+def hostile(rng: np.random.Generator) -> Iterator[bytes]:
+    """Requests that nobody of good will makes."""
+    content = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(content, "png")
+    while True:
+        for before, others in BENT:
+            yield WHOLE.replace(before, others[rng.integers(len(others))], 1)
+        yield WHOLE[: rng.integers(len(WHOLE))]
+        yield rng.bytes(int(rng.integers(1, 3000)))
+        damaged = bytearray(content.getvalue())
+        for place in rng.integers(len(damaged), size=8):
+            damaged[place] = rng.integers(256)
+        head = WHOLE[: -SIDE * SIDE].replace(b"78400", str(len(damaged)).encode()).replace(b"digit=0", b"digit=99")
+        yield head.replace(b"application/octet-stream", b"image/png") + bytes(damaged)
+
+
+def test_hostile_requests_neither_get_in_nor_bring_it_down(web: Page) -> None:
+    requests = hostile(np.random.default_rng(1))
+    for number in range(280):
+        content = next(requests)
+        answer = send(web, content)
+        assert not answer.startswith((b"HTTP/1.1 5", b"HTTP/1.1 201")), (number, content[:300], answer)
+        assert b"root:" not in answer
+    assert web.ask(READ, bomb(), {"Content-Type": "image/png"}).status == 200
+    assert web.saved() == []
+    assert json.loads(web.ask(READ, drawn("7"), DRAWING).content)["answer"] == "7"
+
+
+def test_many_that_wait_do_not_keep_others_out(web: Page) -> None:
+    waiting = [socket.create_connection(("127.0.0.1", web.port)) for _ in range(200)]
+    try:
+        for number, connection in enumerate(waiting):
+            connection.sendall(
+                b"POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"[: 30 * (number % 3)]
+            )
+        assert web.ask(READ, drawn("7"), DRAWING).status == 200
+    finally:
+        for connection in waiting:
+            connection.close()
+
+
+def test_it_says_where_to_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_: None)
+    monkeypatch.setattr(server, "show", lambda _: False)
+    draw(DrawConfig("shipped", "0.0.0.0", 0, True, str(tmp_path), str(tmp_path)))  # noqa: S104
+    said = capsys.readouterr().out
+    assert re.match(
+        r"draw at http://[^:]+:\d+ \(Ctrl-C ends\)\nwhoever can reach this machine can draw there too", said
+    )
+    assert said.endswith("open that address in a browser\n")
+
+
+def test_an_ipv6_address_is_written_in_brackets() -> None:
+    try:
+        listener = listen("::1", 0)
+    except UserError:
+        pytest.skip("this machine has no IPv6")
+    with listener:
+        assert re.fullmatch(r"http://\[::1\]:\d+", address_of(listener))
+
+
+def test_the_browser_is_opened_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    class Browser:
+        def open(self, address: str) -> None:
+            opened.append(address)
+
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(webbrowser, "get", Browser)
+    assert show("http://here")
+    for _ in range(100):
+        if not opened:
+            time.sleep(0.01)
+    assert opened == ["http://here"]
+
+    def none() -> None:
+        raise webbrowser.Error
+
+    monkeypatch.setattr(webbrowser, "get", none)
+    assert not show("http://here")
+    monkeypatch.setattr(sys, "platform", "linux")
+    for screen in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(screen, raising=False)
+    assert not show("http://here")
