@@ -87,5 +87,5 @@ def drawn(digits: str) -> bytes:
     for place, digit in enumerate(digits):
         for stroke in STROKES[digit]:
             points = [((place + x) * SIDE / len(digits), y * SIDE) for x, y in stroke]
-            ImageDraw.Draw(picture).line(points, fill=0, width=20 // len(digits), joint="curve")
+            ImageDraw.Draw(picture).line(points, fill=0, width=14 // len(digits), joint="curve")
     return np.asarray(picture).tobytes()

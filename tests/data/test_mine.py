@@ -10,7 +10,7 @@ import torch
 from conftest import Train, settings
 from hand import STROKES
 from PIL import Image
-from web_page import SIDE, drawn
+from web_page import drawn
 
 from digits.data import mine
 from digits.data.config import DataConfig
@@ -19,6 +19,7 @@ from digits.errors import UserError
 from digits.handwriting.page import normalize
 from digits.models.build import build
 from digits.models.mlp import MLP
+from digits.web.app import SIDE
 
 
 @pytest.fixture
@@ -107,8 +108,8 @@ def test_wrong_settings_are_one_line(typed: str, message: str) -> None:
 
 
 def test_the_shares_leave_room_for_mnist() -> None:
-    with pytest.raises(UserError, match=r"data\.strokes\+data\.negatives\+data\.mine_share=0\.999: must be less"):
-        settings("data.mine_share=0.4", "data.strokes=0.4", "data.negatives=0.199")
+    with pytest.raises(UserError, match=r"data\.strokes\+data\.negatives\+data\.mine_share=0\.9999: must be less"):
+        settings("data.mine_share=0.4", "data.strokes=0.4", "data.negatives=0.1999")
 
 
 @pytest.mark.parametrize("pieces", [128, 50])

@@ -160,7 +160,7 @@ def test_a_page_for_the_network_takes_addresses_and_no_other_names(tmp_path: Pat
 def send(page: Page, content: bytes) -> bytes:
     """Send bytes, and no more; give what comes back until the other side closes, or says nothing for a while."""
     answer = b""
-    connection = socket.create_connection(("127.0.0.1", page.port), timeout=0.5)
+    connection = socket.create_connection(("127.0.0.1", page.port), timeout=0.2)
     with connection, suppress(TimeoutError, ConnectionError):
         connection.sendall(content)
         while part := connection.recv(65536):
@@ -183,14 +183,14 @@ def test_a_body_too_large_is_refused_before_it_comes(web: Page) -> None:
 def test_a_body_of_unknown_size_is_refused_when_it_is_too_large(web: Page) -> None:
     head = f"POST {READ} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
     chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
-    answer = send(web, head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + 3 * chunk)
+    answer = send(web, head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + 2 * chunk)
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_body_that_never_comes_is_not_waited_for(web: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "PATIENCE", 0.2)
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
-    connection.request("POST", READ, b"x", {**DRAWING, "Content-Length": "78400"})
+    connection.request("POST", READ, b"x", {**DRAWING, "Content-Length": "38416"})
     answer = connection.getresponse()
     assert (answer.status, answer.read()) == (408, b"the request did not arrive within 0.2 seconds\n")
     connection.close()
@@ -214,7 +214,7 @@ def bomb() -> bytes:
 
 WHOLE = (
     f"POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-    "Content-Type: application/octet-stream\r\nContent-Length: 78400\r\n\r\n"
+    "Content-Type: application/octet-stream\r\nContent-Length: 38416\r\n\r\n"
 ).encode() + drawn("7")
 """A request that saves a drawing."""
 
@@ -227,9 +227,8 @@ BENT: tuple[tuple[bytes, tuple[bytes, ...]], ...] = (
     (b"/save", (b"/../save", b"/save/../../x", b"//save", b"/" + b"a" * 70_000)),
     (b"POST", (b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PROPFIND", b"G E T")),
     (b"octet-stream", (b"json", b"x-www-form-urlencoded", b"octet-stream;x", b"\x00")),
-    (b"78400", (b"-1", b"99999999999999999999", b"1e9", b"78400, 1", b"0x10", b"78399")),
-    (b"Content-Length: 78400", (b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip", b"Expect: 100-continue")),
-    (b"HTTP/1.1", (b"HTTP/9.9", b"", b"HTTP/1.1\r\n")),
+    (b"38416", (b"-1", b"99999999999999999999", b"1e9", b"38416, 1", b"0x10", b"38415")),
+    (b"Content-Length: 38416", (b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip", b"Expect: 100-continue")),
 )
 """What of it is put otherwise, so that nothing may be saved."""
 
@@ -246,13 +245,13 @@ def hostile(rng: np.random.Generator) -> Iterator[bytes]:
         damaged = bytearray(content.getvalue())
         for place in rng.integers(len(damaged), size=8):
             damaged[place] = rng.integers(256)
-        head = WHOLE[: -SIDE * SIDE].replace(b"78400", str(len(damaged)).encode()).replace(b"digit=0", b"digit=99")
+        head = WHOLE[: -SIDE * SIDE].replace(b"38416", str(len(damaged)).encode()).replace(b"digit=0", b"digit=99")
         yield head.replace(b"application/octet-stream", b"image/png") + bytes(damaged)
 
 
 def test_hostile_requests_neither_get_in_nor_bring_it_down(web: Page) -> None:
     requests = hostile(np.random.default_rng(1))
-    for number in range(280):
+    for number in range(140):
         content = next(requests)
         answer = send(web, content)
         assert not answer.startswith((b"HTTP/1.1 5", b"HTTP/1.1 201")), (number, content[:300], answer)

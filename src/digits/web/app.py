@@ -32,8 +32,8 @@ from digits.reading.reader import Reader
 from digits.reading.recognize import Digit, Recognizer
 from digits.web.networks import Networks
 
-SIDE = 280
-"""Pixels of a drawing each way: a pen's line comes to 28x28 from ten times its size."""
+SIDE = 196
+"""Pixels of a drawing each way: seven for each of 28x28, so that strokes have soft edges; 280 would answer 12 ms later."""
 
 LARGEST_PICTURE = 32 * 2**20
 """Bytes of a picture file; a phone's 50-megapixel JPEG has half of it."""
@@ -45,7 +45,7 @@ PATIENCE = 20
 """Seconds that a request's body may take to arrive."""
 
 PREVIEW = 840
-"""Pixels of the longer side of what the page shows of a picture file: three for each of the canvas."""
+"""Pixels of the longer side of what the page shows of a picture file: as many as its canvas has on most screens."""
 
 PAGE = Path(__file__).with_name("page")
 

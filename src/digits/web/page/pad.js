@@ -1,8 +1,8 @@
 // The drawing: strokes of mouse, finger or pen, or a picture file that stands in their place; what of it is shown, and
 // the pixels that the server reads.
 
-export const SIDE = 280; // pixels of the drawing that the server reads, each way
-export const PENS = { thin: 11, thick: 20 }; // pixels of SIDE
+export const SIDE = 196; // pixels of the drawing that the server reads, each way
+export const PENS = { thin: 8, thick: 14 }; // pixels of SIDE
 const EMPTY = { strokes: [], picture: null };
 
 export class Pad {
@@ -23,6 +23,8 @@ export class Pad {
     canvas.addEventListener("pointerdown", (event) => this.#begin(event));
     canvas.addEventListener("pointermove", (event) => this.#go(event));
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => this.#end(event));
+    // or a quick stroke is also taken for a flick to scroll by, and the next tap for what stops it
+    canvas.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     new ResizeObserver(() => this.show()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.show());
   }
