@@ -33,7 +33,7 @@ from digits.reading.recognize import Digit, Recognizer
 from digits.web.networks import Networks
 
 SIDE = 196
-"""Pixels of a drawing each way: seven for each of 28x28, so that strokes have soft edges; 280 would answer 12 ms later."""
+"""Pixels of a drawing each way: seven for each of 28x28, so strokes have soft edges; 280 would answer 12 ms later."""
 
 LARGEST_PICTURE = 32 * 2**20
 """Bytes of a picture file; a phone's 50-megapixel JPEG has half of it."""
