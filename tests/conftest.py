@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image, ImageDraw
 from web_page import Page, serving
@@ -18,6 +19,8 @@ from digits.data import mnist
 from digits.training import train
 
 Train = Callable[..., Path]
+
+torch.set_num_threads(1)  # the tests run in two processes; two threads in each of them would be in each other's way
 
 
 @dataclass
