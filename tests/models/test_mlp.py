@@ -248,7 +248,7 @@ def test_a_large_mini_batch_has_the_gradient_of_the_whole(negatives: int, monkey
     for most in (2048, 150):
         monkeypatch.setattr("digits.models.classifier.MOST_AT_ONCE", most)
         model = network("model=mlp", "model.l2=0.1")
-        model.negatives = negatives
+        model.negatives, model.weighted = negatives, 0
         optimizer = torch.optim.SGD(model.parameters(), 0.1)
         outputs = model._step(optimizer, Tensor.backward, images, labels)
         assert outputs.shape == (700 - negatives, 10)

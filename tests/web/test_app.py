@@ -21,6 +21,7 @@ from digits.web.app import FILES, PAGE, SIDE
 
 READ, SAVE = "/read?network=shipped", "/save?network=shipped"
 
+BLANK = b"\xff" * SIDE**2
 PICTURE = {"Content-Type": "image/png"}
 
 
@@ -124,7 +125,7 @@ def test_a_large_picture_has_boxes_in_its_own_pixels_and_a_small_preview(web: Pa
 
 
 def test_nothing_and_no_digit_are_said(web: Page) -> None:
-    empty = json.loads(web.ask(READ, b"\xff" * SIDE**2, DRAWING).content)
+    empty = json.loads(web.ask(READ, BLANK, DRAWING).content)
     assert (empty["answer"], empty["reason"], empty["digits"]) == ("?", "no ink", [])
     letter = png(drawn_pages.page([("W", 100, 50)]))
     read = json.loads(web.ask(READ, letter, PICTURE).content)
@@ -196,9 +197,9 @@ def test_what_cannot_be_saved_is_said(web: Page) -> None:
 
 
 WRONG: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
-    "no such network": ("/read?network=other", b"", DRAWING, 404, "network=other: there is none of this name"),
-    "no network": ("/read", b"", DRAWING, 404, "network=: there is none"),
-    "a path for a network": ("/read?network=../../../etc/passwd", b"", DRAWING, 404, "there is none of this name"),
+    "no such network": ("/read?network=other", BLANK, DRAWING, 404, "network=other: there is none of this name"),
+    "no network": ("/read", BLANK, DRAWING, 404, "network=: there is none"),
+    "a path for a network": ("/read?network=../../../etc/passwd", BLANK, DRAWING, 404, "there is none of this name"),
     "digits": (f"{READ}&digits=some", b"", DRAWING, 400, "digits=some: must be auto or one"),
     "no type": (READ, b"x", {}, 415, "send a drawing as application/octet-stream"),
     "a form": (READ, b"x", {"Content-Type": "multipart/form-data"}, 415, "send a drawing as"),
@@ -238,7 +239,7 @@ WRONG: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
     ),
     "nothing to save": (
         f"{SAVE}&label=7&digit=0",
-        b"\xff" * 38416,
+        BLANK,
         DRAWING,
         422,
         "there are 0 digits on it",

@@ -92,7 +92,7 @@ def test_any_network_can_be_the_first(web: Page, finished: Path) -> None:
     elsewhere = Networks(str(finished), outputs)  # the user's own choice may be anywhere
     assert elsewhere.first == str(finished / "model.onnx")
     assert elsewhere.reader(elsewhere.first).path == finished / "model.onnx"
-    assert list(elsewhere.paths()) == ["lenet5/finished", elsewhere.first, "shipped"]
+    assert elsewhere.names() == ["lenet5/finished", elsewhere.first, "shipped"]
 
 
 HOSTS = (

@@ -123,7 +123,7 @@ class _Questions:
 
     async def networks(self, request: Request) -> Response:
         """Give the names of the networks, and that of the one to begin with."""
-        names, first = await run_sync(lambda: (list(self.known.paths()), self.known.first))
+        names, first = await run_sync(lambda: (self.known.names(), self.known.first))
         return JSONResponse({"networks": names, "first": first})
 
     async def read(self, request: Request) -> Response:
@@ -150,26 +150,29 @@ class _Questions:
         name, digits = request.query_params.get("network", ""), request.query_params.get("digits", "auto")
         if digits not in ("auto", "one"):
             raise HTTPException(400, f"digits={digits}: must be auto or one")
+
+        def work(content: bytes, is_drawing: bool) -> What:
+            return answer(Asked(content, is_drawing, self._reader(name), digits))
+
         try:
-            reader = await self._reader(name)
             if kind == "application/octet-stream":
                 content = await _body(request, SIDE * SIDE)
                 if len(content) != SIDE * SIDE:
                     raise HTTPException(400, f"a drawing has {SIDE * SIDE} bytes, a pixel each; {len(content)} came")
-                return await run_sync(answer, Asked(content, True, reader, digits), limiter=self.drawings)
+                return await run_sync(work, content, True, limiter=self.drawings)
             if kind.startswith("image/"):
                 async with self.receiving:
                     content = await _body(request, LARGEST_PICTURE)
-                    return await run_sync(answer, Asked(content, False, reader, digits), limiter=self.pictures)
+                    return await run_sync(work, content, False, limiter=self.pictures)
         except UserError as error:
             raise HTTPException(422, str(error)) from error
         except ClientDisconnect as error:
             raise HTTPException(400, "the request was cut off") from error
         raise HTTPException(415, "send a drawing as application/octet-stream, or a picture file as image/...")
 
-    async def _reader(self, name: str) -> Reader:
+    def _reader(self, name: str) -> Reader:
         try:
-            return await run_sync(self.known.reader, name)
+            return self.known.reader(name)
         except KeyError as error:
             raise HTTPException(404, f"network={name}: there is none of this name; /networks lists them") from error
 

@@ -24,6 +24,8 @@ class Networks:
     def __init__(self, run: str | None, outputs_dir: str) -> None:
         self.run = run
         self.outputs_dir = outputs_dir
+        self.known: dict[str, Path] = {}
+        """As they were at the last look; a look at thousands of runs takes longer than to read a digit."""
         self.reader(self.first)
 
     @property
@@ -31,12 +33,13 @@ class Networks:
         """The name of the network that predict would read with now."""
         return self._name(find_model(self.run, self.outputs_dir))
 
-    def paths(self) -> dict[str, Path]:
-        """Give the files by name, the newest first and the shipped one last."""
+    def names(self) -> list[str]:
+        """Look which there are now; gives the newest first and the shipped one last."""
         found = [folder / runs.MODEL_FILE for folder in runs.finished(self.outputs_dir)]
         if self.run is not None:
             found.append(find_model(self.run, self.outputs_dir))
-        return {self._name(path): path for path in [*found, SHIPPED]}
+        self.known = {self._name(path): path for path in [*found, SHIPPED]}
+        return list(self.known)
 
     def reader(self, name: str) -> Reader:
         """Open a network, or give it again if its file is still the same.
@@ -45,7 +48,9 @@ class Networks:
             KeyError: if there is none of this name.
             UserError: if it cannot be read with.
         """
-        path = self.paths()[name]
+        if name not in self.known or not self.known[name].exists():
+            self.names()
+        path = self.known[name]
         return _opened(path, path.stat().st_mtime_ns if path.exists() else 0)
 
     def _name(self, path: Path) -> str:

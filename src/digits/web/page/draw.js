@@ -31,6 +31,7 @@ function changed(another) {
     $("whole").checked = false;
   }
   say("");
+  $("hint").hidden = !pad.empty;
   if (pad.empty) show(null);
   else ask();
   allow();
@@ -89,9 +90,11 @@ function refuse(sentence) {
 
 function show(found, preview) {
   answer = found;
-  $("hint").hidden = found !== null;
   $("pad").dataset.version = found?.version ?? version;
-  if (preview) Object.assign(pad.now.picture, { image: preview, size: found.size });
+  if (preview) {
+    Object.assign(pad.now.picture, { image: preview, size: found.size });
+    say("");
+  }
   const digits = found?.digits ?? [];
   marked = Math.min(marked, Math.max(digits.length - 1, 0));
   const several = digits.length > 1;
@@ -163,19 +166,27 @@ function allow() {
 }
 
 async function save(label) {
-  const about = { generation, several: answer.digits.length > 1 };
-  saved.add(marked);
+  const about = { generation, several: answer.digits.length > 1, digit: marked };
+  const done = saved; // of what is drawn now
+  done.add(marked);
   allow();
+  const undone = () => {
+    done.delete(about.digit);
+    allow();
+  };
   try {
-    const response = await post("save", { label, digit: marked });
+    const response = await post("save", { label, digit: about.digit });
     const found = response.ok ? await response.json() : await response.text();
     here(true);
-    if (!response.ok) return say(found, true);
+    if (!response.ok) {
+      undone();
+      say(found, true);
+      return;
+    }
     if (about.generation === generation && !about.several) pad.clear();
     say(`Saved as ${found.file}; ${found.saved} in all. To teach them to the network: ${found.command}`);
   } catch {
-    saved.clear();
-    allow();
+    undone();
     here(false);
   }
 }
@@ -237,7 +248,10 @@ function addLabel(digit) {
 function take(file) {
   if (!file) return;
   if (file.size > LARGEST) say(`${file.name} has ${Math.round(file.size / 2 ** 20)} MB; at most 32 are read`, true);
-  else pad.take(file);
+  else {
+    pad.take(file);
+    say(`Reading ${file.name} …`);
+  }
 }
 
 function again() {
@@ -261,6 +275,7 @@ $("file").addEventListener("change", ({ target }) => {
   target.value = ""; // so that the same file can be chosen again
 });
 addEventListener("keydown", (event) => {
+  if (event.target === $("network")) return; // there, Escape closes the list
   if (event.key === "Escape") pad.clear();
   else if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey) pad.undo();
   else return;
