@@ -74,9 +74,10 @@ export class Pad {
     if (image) pen.drawImage(image, 0, 0, width, height);
     const style = getComputedStyle(this.canvas);
     for (const stroke of this.now.strokes) line(pen, stroke, style.color);
+    const [good, bad] = image ? ["#1d5fd0", "#b3261e"] : [style.getPropertyValue("--likely"), style.getPropertyValue("--wrong")];
     pen.lineWidth = (2 * devicePixelRatio) / scale;
     for (const { box: [left, top, right, bottom], marked, rejected } of this.boxes) {
-      pen.strokeStyle = style.getPropertyValue(rejected ? "--wrong" : "--likely");
+      pen.strokeStyle = rejected ? bad : good;
       pen.setLineDash(marked ? [] : [6 / scale, 6 / scale]);
       pen.strokeRect(left, top, right - left, bottom - top);
     }
