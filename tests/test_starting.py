@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from conftest import Train, settings
+from conftest import Command, Train, settings
 from omegaconf import OmegaConf
 
 from digits import resuming
@@ -44,8 +44,8 @@ def test_auto_is_the_newest_run_and_its_network(train_tiny: Train, tmp_path: Pat
     assert all(torch.equal(before[name], after[name]) for name in before)
     made_of = OmegaConf.load(folder / "config.yaml")
     assert made_of.model.hidden == [12]
-    assert made_of.start_from == str(first / "model.onnx")
-    assert f"starting from {first / 'model.onnx'}" in (folder / "train.log").read_text()
+    assert made_of.start_from == str(first)
+    assert f"starting from {first}" in (folder / "train.log").read_text()
 
 
 def test_before_there_is_a_run_auto_is_the_shipped_network(train_tiny: Train) -> None:
@@ -90,6 +90,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: changed(path, config="model:\n  name: resnet"),
         r"does not say what network it is",
     ),
+    "depth": (lambda path: changed(path, config="[" * 100_000), r"does not say what network it is"),
     "aliases": (lambda path: changed(path, config=BOMB), r"does not say what network it is"),
     "other weights": (
         lambda path: changed(path, config=OmegaConf.to_yaml({"model": settings("model=sigmoid").model})),
@@ -110,7 +111,7 @@ def test_other_files_are_refused_in_one_line_and_leave_no_run(kind: str, tmp_pat
 
 def test_the_network_cannot_be_called_another() -> None:
     typed = ["model=sigmoid", "start_from=shipped"]
-    with pytest.raises(UserError, match=r"model=sigmoid: start_from=shipped is .*lenet5.*; leave"):
+    with pytest.raises(UserError, match=r"model=sigmoid: start_from=shipped is another network, .*lenet5.*; leave"):
         resuming.started(settings(*typed), typed)
     typed = ["model=lenet5", "start_from=shipped"]
     assert resuming.started(settings(*typed), typed).model == settings().model
@@ -129,3 +130,27 @@ def test_a_path_is_good_from_anywhere(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_shipped_network_says_what_it_is() -> None:
     assert resuming.started(settings("start_from=shipped"), []).model.name == Reader(SHIPPED).metadata["model"]
+
+
+def test_compare_collects_a_run_that_started_from_a_network(
+    command: Command, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    typed = ["seeds=[1]", f"settings=[{','.join(tiny)}]", f"outputs_dir={tmp_path / 'outputs'}"]
+    for _ in range(2):
+        outcome = command("compare", *typed, "experiments=[model=lenet5 start_from=shipped]")
+        assert outcome.code == 0, outcome.err
+    assert len(list((tmp_path / "outputs").glob("*/*/model.onnx"))) == 1
+    refused = command("compare", *typed, "experiments=[my_hand]")
+    assert refused.code == 2
+    assert "experiments=my_hand: starts from the newest run, which another is by then; add start_from=" in refused.err
+
+
+def test_a_run_can_be_tested_when_the_pictures_it_learnt_are_gone(train_tiny: Train, command: Command) -> None:
+    folder = train_tiny("start_from=shipped", "run_name=taught")
+    config = folder / "config.yaml"
+    config.write_text(
+        config.read_text().replace("mine_share: 0.0", "mine_share: 0.1").replace("mine: null", "mine: /gone")
+    )
+    outcome = command("evaluate", f"run={folder}")
+    assert outcome.code == 0, outcome.err

@@ -52,5 +52,9 @@ def _row(name: str, config: CompareConfig) -> list[Wanted]:
             settings = checked(compose("train", overrides=typed), TrainConfig)
         if settings.start_from == "auto":
             raise UserError("starts from the newest run, which another is by then; add start_from=shipped, or a run")
+        if settings.start_from is not None:
+            from digits.resuming import started  # which loads torch
+
+            settings = started(settings, typed)
         found.append(Wanted(settings, typed))
     return found

@@ -118,10 +118,9 @@ def started(settings: TrainConfig, overrides: list[str]) -> TrainConfig:
     for override in overrides:
         group = override.lstrip("+~").partition("=")[0].partition(".")[0]
         if group == "model" and settings.model != model:
-            raise UserError(
-                f"{override}: start_from={asked} is {asdict(model)}, and the run goes on with it; leave it out"
-            )
-    return replace(settings, model=model, start_from="shipped" if path == SHIPPED else str(path.resolve()))
+            raise UserError(f"{override}: start_from={asked} is another network, {asdict(model)}; leave it out")
+    found = "shipped" if path == SHIPPED else str(path.parent)
+    return replace(settings, model=model, start_from=found if asked == "auto" else asked)
 
 
 def _network(reader: Reader) -> ModelConfig:
@@ -138,7 +137,7 @@ def _network(reader: Reader) -> ModelConfig:
         name = OmegaConf.select(config, "model.name")
         require_one_of("model.name", name, tuple(NAMED["model"]))
         return cast("ModelConfig", checked(config.model, NAMED["model"][name]))
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError, UserError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError, UserError) as error:
         raise UserError(f"run={reader.path}: does not say what network it is; give a model.onnx of train.py") from error
 
 

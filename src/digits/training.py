@@ -142,7 +142,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         for event_file in target.glob("events.out.tfevents.*"):  # of the test before, which this one repeats
             event_file.unlink()
     board = TensorBoard(target)
-    data = MNISTDataModule(settings.data, settings.augment, settings.seed)
+    needed = replace(settings.data, mine_share=0.0)  # the pictures of one's own that it was trained on may be gone
+    data = MNISTDataModule(needed, settings.augment, settings.seed)
     tracker = Tracker(target, board, data)
     with logging_to(None):
         log.info("testing %s on %s", shown(checkpoint), device.name)

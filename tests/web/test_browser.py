@@ -241,9 +241,12 @@ def test_all_of_it_can_be_said_to_be_one_digit(browser: Browser, web: Page) -> N
         expect(tab.locator("#one")).to_be_hidden()
         tab.locator("#file").set_input_files(picture("11"))
         expect(tab.locator("#digits button")).to_have_count(2)
+        tab.locator("#labels button").first.click()
+        expect(tab.locator("#labels button").first).to_be_disabled()
         tab.locator("#whole").check()
         expect(tab.locator("#that")).to_have_text("That was a")
         expect(tab.locator("#digits button")).to_have_count(0)
+        expect(tab.locator("#labels button").first).to_be_enabled()
         tab.locator("#whole").uncheck()
         expect(tab.locator("#digits button")).to_have_count(2)
 
@@ -257,6 +260,33 @@ def test_another_network_answers(browser: Browser, web: Page) -> None:
         shutil.copytree(web.outputs / "lenet5" / "finished", web.outputs / "lenet5" / "newer")
         expect(tab.locator("#status")).to_have_text("A run has finished: lenet5/newer. It can be chosen above.")
         expect(tab.locator("#network")).to_have_value("lenet5/finished")
+        shutil.rmtree(web.outputs / "lenet5" / "finished")
+        expect(tab.locator("#status")).to_have_text("lenet5/finished has gone; shipped answers now.")
+        expect(tab.locator("#network")).to_have_value("shipped")
+        expect(tab.locator("#digits")).to_have_text("7")
+
+
+def test_the_keys_work_after_a_network_was_chosen(browser: Browser, web: Page) -> None:
+    with opened(browser, web) as tab:
+        tab.locator("#network").focus()
+        tab.locator("#network").select_option("lenet5/finished")
+        draw(tab, "1")
+        expect(tab.locator("#hint")).to_be_hidden()
+        tab.keyboard.press("Escape")
+        expect(tab.locator("#hint")).to_be_visible()
+        expect(tab.locator("#spoken")).to_have_text("")
+        tab.keyboard.press("Control+z")
+        expect(tab.locator("#hint")).to_be_hidden()
+
+
+def test_a_network_that_cannot_read_leaves_no_old_answer(browser: Browser, web: Page) -> None:
+    with opened(browser, web, complaints=False) as tab:
+        draw(tab, "7")
+        expect(tab.locator("#digits")).to_have_text("7")
+        (web.outputs / "lenet5" / "finished" / "model.onnx").write_bytes(b"no network")
+        tab.locator("#network").select_option("lenet5/finished")
+        expect(tab.locator("#status")).to_contain_text("not an ONNX file that can be run")
+        expect(tab.locator("#digits")).to_have_text("")
 
 
 def test_it_says_that_the_server_has_gone_and_goes_on_when_it_is_back(browser: Browser, web: Page) -> None:

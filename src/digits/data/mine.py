@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def save(folder: Path, label: int, pixels: NDArray[np.uint8]) -> Path:
     if len(saved) >= MOST_SAVED:
         raise UserError(f"{folder}: has {len(saved)} pictures, and takes no more; move some of them away")
     numbers = [int(one.stem[2:]) for one in saved if one.name[0] == str(label) and one.stem[2:].isdecimal()]
-    temporary = folder / f".{os.getpid()}.part"
+    temporary = folder / f".{os.getpid()}.{threading.get_ident()}.part"
     with user_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -146,7 +146,7 @@ class _Questions:
 
     async def _about(self, request: Request, answer: Callable[[Asked], What]) -> What:
         """Receive what a request is about, and work the answer out in a thread."""
-        kind = request.headers.get("content-type", "")
+        kind = request.headers.get("content-type", "").lower()
         name, digits = request.query_params.get("network", ""), request.query_params.get("digits", "auto")
         if digits not in ("auto", "one"):
             raise HTTPException(400, f"digits={digits}: must be auto or one")
@@ -241,10 +241,10 @@ def _as_json(read: Read) -> dict[str, Any]:
 
 
 def _preview(picture: Image.Image) -> bytes:
-    shown = on_paper(picture)
-    shown.thumbnail((PREVIEW, PREVIEW))
+    small = on_paper(picture)
+    small.thumbnail((PREVIEW, PREVIEW))
     content = BytesIO()
-    shown.save(content, "jpeg", quality=85)
+    small.save(content, "jpeg", quality=85)
     return content.getvalue()
 
 

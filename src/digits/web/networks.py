@@ -14,7 +14,8 @@ class Networks:
     """Networks by name: `shipped`, or `<model>/<run>` of a run in outputs_dir; no other file can be asked for.
 
     Args:
-        run: what the user wants to begin with, as predict takes it; it is offered as well, wherever it is.
+        run: what the user wants to begin with, as predict takes it; it is offered as well, wherever it is, as `run=`
+            and the last part of its path.
         outputs_dir: where the runs are.
 
     Raises:
@@ -57,7 +58,9 @@ class Networks:
         if path == SHIPPED:
             return SHIPPED_NAME
         outputs, folder = project_path(self.outputs_dir).resolve(), path.parent.resolve()
-        return folder.relative_to(outputs).as_posix() if folder.parent.parent == outputs else str(path)
+        if folder.parent.parent == outputs and path.name == runs.MODEL_FILE:
+            return folder.relative_to(outputs).as_posix()
+        return f"run={folder.name if path.name == runs.MODEL_FILE else path.name}"
 
 
 @lru_cache(maxsize=4)

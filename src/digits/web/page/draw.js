@@ -56,7 +56,7 @@ async function ask() {
     const preview = found.preview && (await image(found.preview));
     if (about.generation === generation) {
       if (response.ok) show({ ...found, ...about }, preview);
-      else refuse(found);
+      else refuse(response.status, found);
     }
     here(true);
   } catch {
@@ -72,7 +72,8 @@ function post(what, query = {}) {
   const digits = $("whole").checked ? "one" : "auto";
   const kind = file ? (file.type.startsWith("image/") ? file.type : "image/unknown") : "application/octet-stream";
   const settings = new URLSearchParams({ network: $("network").value, digits, ...query });
-  return fetch(`${what}?${settings}`, { method: "POST", headers: { "Content-Type": kind }, body: file ?? pad.pixels() });
+  const headers = { "Content-Type": kind };
+  return fetch(`${what}?${settings}`, { method: "POST", headers, body: file ?? pad.pixels() });
 }
 
 function image(base64) {
@@ -83,8 +84,13 @@ function bytes(base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
-function refuse(sentence) {
+function refuse(status, sentence) {
+  if (status === 404) {
+    refresh(); // the network has gone, and another takes its place
+    return;
+  }
   if (pad.now.picture) pad.undo(); // to what was there before the file
+  else show(null);
   say(sentence, true);
 }
 
@@ -102,7 +108,8 @@ function show(found, preview) {
   $("digits").replaceChildren(...(several ? digits.flatMap(choice) : [single(digits[0])]));
   $("one").hidden = !several && !$("whole").checked;
   look();
-  if (found?.finished) $("spoken").textContent = sentence(found);
+  if (!found) $("spoken").textContent = "";
+  else if (found.finished) $("spoken").textContent = sentence(found);
 }
 
 function single(digit) {
@@ -119,6 +126,7 @@ function choice(digit, place, all) {
   button.addEventListener("click", () => {
     marked = place;
     look();
+    $("spoken").textContent = `digit ${place + 1} of ${all.length}: ${digit.answer}, ${described(digit)}`;
   });
   if (!place || all[place - 1].row === digit.row) return [button];
   return [Object.assign(document.createElement("span"), { className: "row" }), button];
@@ -140,9 +148,9 @@ function look() {
   grey.forEach((value, place) => seen.data.set([value, value, value, 255], 4 * place));
   $("seen").getContext("2d").putImageData(seen, 0, 0);
   $("confidence").textContent = answer ? described(digit) : "";
-  if (digits.length > 1) $("digits").querySelectorAll("button").forEach((one, place) => (one.ariaPressed = place === marked));
-  const boxed = digits.length > 1 || pad.now.picture;
-  pad.boxes = boxed ? digits.map(({ box, answer }, place) => ({ box, marked: place === marked, rejected: answer === "?" })) : [];
+  $("digits").querySelectorAll("button").forEach((one, place) => (one.ariaPressed = place === marked));
+  const boxed = digits.length > 1 || pad.now.picture ? digits : [];
+  pad.boxes = boxed.map(({ box, answer }, place) => ({ box, marked: place === marked, rejected: answer === "?" }));
   pad.show();
   $("that").textContent = digits.length > 1 ? `Digit ${marked + 1} of ${digits.length} was a` : "That was a";
   allow();
@@ -154,9 +162,9 @@ function described(digit) {
   return digit.answer === "?" ? `not a digit (likeliest ${likeliest})` : percent(digit.confidence);
 }
 
-function sentence({ answer: read, digits }) {
-  if (digits.length > 1) return `${digits.length} digits: ${read}`;
-  return digits[0]?.answer === "?" || !digits[0] ? described(digits[0]) : `${read}, ${percent(digits[0].confidence)}`;
+function sentence({ digits }) {
+  if (digits.length > 1) return `${digits.length} digits: ${digits.map((digit) => digit.answer).join("")}`;
+  return digits[0] && digits[0].answer !== "?" ? `${digits[0].answer}, ${described(digits[0])}` : described(digits[0]);
 }
 
 /** Let a digit be saved once the answer is of what is drawn now. */
@@ -170,6 +178,7 @@ async function save(label) {
   const done = saved; // of what is drawn now
   done.add(marked);
   allow();
+  $("labels").focus(); // which the button loses with its use
   const undone = () => {
     done.delete(about.digit);
     allow();
@@ -197,10 +206,16 @@ async function refresh() {
     const { networks, first } = await (await fetch("networks")).json();
     const known = [...$("network").options].map(({ value }) => value);
     if (networks.join("\n") !== known.join("\n")) {
-      const chosen = networks.includes($("network").value) ? $("network").value : first;
+      const before = $("network").value;
+      const chosen = networks.includes(before) ? before : first;
       const news = networks.filter((name) => known.length && !known.includes(name));
-      $("network").replaceChildren(...networks.map((name) => new Option(name === "shipped" ? "shipped with the project" : name, name)));
+      const titles = { shipped: "shipped with the project" };
+      $("network").replaceChildren(...networks.map((name) => new Option(titles[name] ?? name, name)));
       $("network").value = chosen;
+      if (before && before !== chosen) {
+        again();
+        say(`${before} has gone; ${chosen} answers now.`, true);
+      }
       if (news.length) say(`A run has finished: ${news[0]}. It can be chosen above.`);
     }
     here(true);
@@ -224,7 +239,7 @@ function say(text, wrong = false) {
 
 function addBar(digit) {
   const row = document.createElement("li");
-  const [name, track, fill, share] = ["span", "div", "div", "span"].map((tag) => document.createElement(tag));
+  const [name, track, fill, share] = ["span", "div", "div", "span"].map((one) => document.createElement(one));
   name.textContent = digit;
   track.className = "track";
   fill.className = "fill";
@@ -239,7 +254,8 @@ function addBar(digit) {
 }
 
 function addLabel(digit) {
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit, disabled: true });
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", textContent: digit, disabled: true });
   button.addEventListener("click", () => save(digit));
   $("labels").append(button);
   return button;
@@ -254,9 +270,13 @@ function take(file) {
   }
 }
 
+/** Have what is there read anew, by another network or in another way. */
 function again() {
   generation++;
   version++;
+  saved = new Set();
+  say("");
+  allow();
   ask();
 }
 
@@ -275,8 +295,7 @@ $("file").addEventListener("change", ({ target }) => {
   target.value = ""; // so that the same file can be chosen again
 });
 addEventListener("keydown", (event) => {
-  if (event.target === $("network")) return; // there, Escape closes the list
-  if (event.key === "Escape") pad.clear();
+  if (event.key === "Escape" && event.target !== $("network")) pad.clear(); // there, it closes the list
   else if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey) pad.undo();
   else return;
   event.preventDefault();

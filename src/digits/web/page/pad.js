@@ -74,7 +74,8 @@ export class Pad {
     if (image) pen.drawImage(image, 0, 0, width, height);
     const style = getComputedStyle(this.canvas);
     for (const stroke of this.now.strokes) line(pen, stroke, style.color);
-    const [good, bad] = image ? ["#1d5fd0", "#b3261e"] : [style.getPropertyValue("--likely"), style.getPropertyValue("--wrong")];
+    const ground = image ? "-on-white" : "";
+    const [good, bad] = ["--likely", "--wrong"].map((name) => style.getPropertyValue(name + ground));
     pen.lineWidth = (2 * devicePixelRatio) / scale;
     for (const { box: [left, top, right, bottom], marked, rejected } of this.boxes) {
       pen.strokeStyle = rejected ? bad : good;
@@ -86,6 +87,7 @@ export class Pad {
   #begin(event) {
     if (this.drawing || event.button !== 0) return;
     event.preventDefault();
+    document.activeElement.blur(); // or Escape would still go to the list that was used last
     this.pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     const stroke = { width: this.pen, points: [this.#place(event)] };
