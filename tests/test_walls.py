@@ -9,7 +9,9 @@ FORBIDDEN = ("torch", "torchvision", "lightning", "torchmetrics", "tensorboard",
 
 
 def test_reading_never_loads_the_training_side() -> None:
-    files = [file for room in ("reading", "handwriting") for file in (ROOT / "src" / "digits" / room).glob("*.py")]
+    files = [
+        file for room in ("reading", "handwriting", "web") for file in (ROOT / "src" / "digits" / room).glob("*.py")
+    ]
     names = [".".join(file.relative_to(ROOT / "src").with_suffix("").parts) for file in files if file.stem != "export"]
     assert "digits.reading.predict" in names
     program = f"""
