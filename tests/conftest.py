@@ -1,6 +1,5 @@
 """What the tests share: the real MNIST unpacked once, tiny runs on it, and commands run as a user runs them."""
 
-import functools
 import runpy
 import shutil
 import sys
@@ -12,7 +11,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image, ImageDraw
-from torch.onnx._internal.exporter import _registration
+from quick_export import quick_export
 from web_page import Page, serving
 
 from digits.command_line import as_typed, checked
@@ -21,9 +20,6 @@ from digits.data import mnist
 from digits.training import train
 
 Train = Callable[..., Path]
-
-# torch makes the table of all ONNX operators anew for each export: a second, a third of a tiny run
-_registration.ONNXRegistry.from_torchlib = staticmethod(functools.cache(_registration.ONNXRegistry.from_torchlib))  # type: ignore[method-assign]
 
 torch.set_num_threads(1)  # the tests run in two processes; two threads in each of them would be in each other's way
 
@@ -91,6 +87,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
         "run_name=finished",
     ]
     return train(settings(*typed), typed)
+
+
+@pytest.fixture(autouse=True)
+def exports_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let torch export each network once: it is a third of a tiny run. test_model_file.py exports in earnest."""
+    monkeypatch.setattr("digits.training.export", quick_export)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import torch
 import yaml
 from conftest import settings
 from onnx import TensorProto, helper, numpy_helper
+from quick_export import quick_export
 
 from digits import resuming
 from digits.data import mnist
@@ -33,6 +34,19 @@ def test_it_gives_what_the_network_gives(finished: Path, data_dir: Path) -> None
         expected = (model(images[:, None]) / temperature).softmax(dim=1).numpy()
     found = Reader(finished / "model.onnx").probabilities(images.numpy())
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("typed", [["model=lenet5"], ["model=sigmoid"], ["experiment=online_sgd_02"]])
+def test_the_quick_way_of_the_tests_writes_the_same(typed: list[str], tmp_path: Path) -> None:
+    config = settings(*typed)
+    for temperature in (0.7, 1.3):
+        model = build(config.model, config.optimizer, config.schedule)
+        export(model, temperature, tmp_path / "earnest.onnx", {"config": "text"})
+        quick_export(model, temperature, tmp_path / "quick.onnx", {"config": "text"})
+        earnest, quick = (Reader(tmp_path / f"{name}.onnx") for name in ("earnest", "quick"))
+        assert earnest.metadata == quick.metadata == {"config": "text"}
+        images = np.random.default_rng(1).random((5, 28, 28), dtype=np.float32)
+        np.testing.assert_array_equal(earnest.probabilities(images), quick.probabilities(images))
 
 
 @pytest.mark.parametrize("batch", [1, 7])
