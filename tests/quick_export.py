@@ -16,6 +16,9 @@ exported: dict[str, bytes] = {}
 
 def quick_export(classifier: DigitClassifier, temperature: float, path: Path, metadata: dict[str, str]) -> None:
     """As export: the graph of an earlier one, with these weights and this temperature."""
+    if temperature == 1:  # torch leaves that division out
+        export(classifier, temperature, path, metadata)
+        return
     settings = str(classifier.hparams["model"])
     if settings not in exported:
         export(classifier, temperature, path, {})

@@ -25,6 +25,9 @@ from digits.reading.reader import SHIPPED, Reader, find_model
 CHANGEABLE = (*WITHOUT_INFLUENCE, "trainer")
 """Settings, or groups, that a run may go on with other values of; the others would make it another run."""
 
+LARGEST_CONFIG, MOST_LISTS = 20_000, 100
+"""Characters and brackets of the config in a model.onnx; ours have under 2,000, and hardly a bracket."""
+
 CHECKPOINT_KEYS = {
     "callbacks",
     "epoch",
@@ -131,7 +134,10 @@ def _network(reader: Reader) -> ModelConfig:
     """
     text = reader.metadata.get("config", "")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):  # a stranger's could fill the memory
+        # a stranger's could fill the memory, or take hours
+        if len(text) > LARGEST_CONFIG or text.count("[") + text.count("{") > MOST_LISTS:
+            raise yaml.YAMLError("is too large")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
             raise yaml.YAMLError("has an alias")
         config = OmegaConf.create(text)
         name = OmegaConf.select(config, "model.name")
