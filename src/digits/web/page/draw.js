@@ -273,11 +273,7 @@ function take(file) {
 /** Have what is there read anew, by another network or in another way. */
 function again() {
   generation++;
-  version++;
-  saved = new Set();
-  say("");
-  allow();
-  ask();
+  changed(false);
 }
 
 for (const name of ["thin", "thick"]) {
