@@ -53,6 +53,7 @@ def tiny(data_dir: Path) -> list[str]:
         "data.val_size=256",
         "data.drawings=40",
         "trainer.max_epochs=1",
+        "trainer.precision=32-true",
     ]
 
 

@@ -36,7 +36,7 @@ MISTAKES = {
     "trainer.devices=2": "trainer.devices=2: must be 1, or the number of one card",
     "trainer.devices=[-1]": "trainer.devices=[-1]: must be 1, or the number of one card",
     "model=sigmoid,lenet5": "model=sigmoid,lenet5: is several values; add -m",
-    "trainer.precision=8": "trainer.precision=8: must be one of 32-true, bf16-mixed, 16-mixed",
+    "trainer.precision=8": "trainer.precision=8: must be one of auto, 32-true, bf16-mixed, 16-mixed",
     "trainer.early_stopping.patience=0": "trainer.early_stopping.patience=0: must be 1 or more",
     "trainer.early_stopping=3": "trainer.early_stopping=3: must be a group of settings",
     "seed=-1": "seed=-1: must be 0 to",

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from conftest import Command, Train
 from run_folders import figures, rows, same, steps, weights
@@ -85,6 +86,19 @@ def test_a_run_with_drawings_and_distortion_goes_on_as_if_never_stopped(train_ti
     train_tiny(f"resume={part}", "trainer.max_epochs=2")
     assert same(weights(whole), weights(part))
     assert figures(whole)["val/drawn_loss"] == figures(part)["val/drawn_loss"]
+
+
+def test_later_epochs_take_what_was_read_worst(train_tiny: Train) -> None:
+    common = ("data.hardest=0.25", "data.batch_size=48", "trainer.max_epochs=3", "schedule=none")
+    whole, other = (train_tiny(*common, f"data.chunk_size={size}") for size in (1, 4))
+    assert [row["step"] for row in rows(whole)] == ["11", "14", "17"]  # 512 images, then 128 of them
+    assert same(weights(whole), weights(other))
+    part = train_tiny(*common, "trainer.max_epochs=1")
+    train_tiny(f"resume={part}", "trainer.max_epochs=3")
+    assert same(weights(whole), weights(part))
+    assert [row["step"] for row in rows(part)] == ["11", "14", "17"]
+    state = torch.load(whole / "checkpoints" / "last.ckpt", weights_only=True)["MNISTDataModule"]
+    assert state["losses"].isfinite().all()
 
 
 def test_confidence_is_calibrated_on_validation(train_tiny: Train) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from digits import resuming, runs
+from digits import precision, resuming, runs
 from digits.config import CompareConfig, TrainConfig, project_path
 from digits.errors import UserError
 from digits.experiments import Wanted
@@ -26,7 +26,7 @@ from digits.reading.reader import Reader
 from digits.reading.recognize import Recognizer
 from digits.reading.score import Result, find_pages
 from digits.tracking.figures import comparison
-from digits.training import result_settings, shown, train
+from digits.training import chosen_device, result_settings, shown, train
 
 PICTURES_AT_ONCE = 32
 """Found and kept while every network reads them."""
@@ -119,7 +119,12 @@ def _fill(rows: list[Row], config: CompareConfig, errors: list[UserError]) -> No
     stopped = _made_of(runs.unfinished(config.outputs_dir, "*"))
     wanted = [(row, one) for row in rows for one in row.wanted]
     for number, (row, one) in enumerate(wanted, 1):
-        settings, title = one.settings, f"{row.name}, seed {one.settings.seed}"
+        title = f"{row.name}, seed {one.settings.seed}"
+        try:
+            settings = precision.resolved(one.settings, chosen_device(one.settings))
+        except UserError as error:
+            errors.append(UserError(f"{title}: {error}"))
+            continue
         made_of = result_settings(settings)
         found = next((folder for folder, others in finished if others == made_of), None)
         if found is not None:

@@ -51,14 +51,14 @@ class TrainerConfig:
     devices: Any
     """How many devices, or the list of the cards to use: `1` is the first card, `[1]` the second."""
     precision: str
-    """Lightning's names: 32-true, bf16-mixed or 16-mixed."""
+    """Lightning's names: 32-true, bf16-mixed or 16-mixed; auto: 32-true, but bf16-mixed on a CPU that is faster so."""
     max_epochs: int
     early_stopping: EarlyStoppingConfig
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         require_one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
-        require_one_of("trainer.precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
+        require_one_of("trainer.precision", self.precision, ("auto", "32-true", "bf16-mixed", "16-mixed"))
         require(1 <= self.max_epochs <= 1_000_000, "trainer.max_epochs", self.max_epochs, "1 to 1000000")
         cards = self.devices if isinstance(self.devices, list) else []
         one_card = len(cards) == 1 and type(cards[0]) is int and cards[0] >= 0
@@ -104,7 +104,7 @@ class TrainConfig:
         require(
             possible, "trainer.early_stopping.patience", patience, "null where data.val_size=0: nothing to judge by"
         )
-        exact = not isinstance(self.optimizer, LBFGSConfig) or self.trainer.precision == "32-true"
+        exact = not isinstance(self.optimizer, LBFGSConfig) or self.trainer.precision in ("auto", "32-true")
         require(exact, "trainer.precision", self.trainer.precision, "32-true with L-BFGS, whose line search is exact")
 
 

@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from omegaconf import OmegaConf
 
-from digits import devices, resuming, runs
+from digits import devices, precision, resuming, runs
 from digits.config import ROOT, WITHOUT_INFLUENCE, EvaluateConfig, TrainConfig, project_path
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
@@ -52,13 +52,14 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
     Raises:
         UserError: if the device, the data, the folder or the run to go on with is not as the settings say.
     """
-    _quieten()
+    _prepare_process()
     checkpoint = resuming.find(settings, overrides)
     if checkpoint is not None:
         settings = resuming.continued(settings, overrides, checkpoint)
     elif settings.start_from is not None:
         settings = resuming.started(settings, overrides)
-    device = devices.choose(settings.trainer.accelerator, settings.trainer.devices, "trainer.accelerator")
+    device = chosen_device(settings)
+    settings = precision.resolved(settings, device)
     data = MNISTDataModule(settings.data, settings.augment, settings.seed)
     data.prepare_data()
     L.seed_everything(settings.seed, verbose=False)
@@ -76,7 +77,8 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
                 (folder / made_last).unlink(missing_ok=True)
         start = f"going on from {shown(checkpoint)}"
     with logging_to(folder / "train.log"):
-        log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, device.name, start)
+        computing = f"{device.name}, {settings.trainer.precision}"
+        log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, computing, start)
         _run(settings, folder, checkpoint, device, data, model)
     return folder
 
@@ -126,7 +128,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     Raises:
         UserError: if there is no such run, or its checkpoint is damaged or another network's.
     """
-    _quieten()
+    _prepare_process()
     folder = runs.newest_finished(config.outputs_dir) if config.run is None else Path(config.run).expanduser().resolve()
     if folder is None:
         where = project_path(config.outputs_dir)
@@ -160,13 +162,23 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     return tracker.tested
 
 
+def chosen_device(settings: TrainConfig) -> devices.Device:
+    """Choose the device of a run.
+
+    Raises:
+        UserError: for trainer.accelerator=gpu without a usable card.
+    """
+    return devices.choose(settings.trainer.accelerator, settings.trainer.devices, "trainer.accelerator")
+
+
 def shown(path: Path) -> str:
     """Give a path as one would type it: relative to the working directory where that is shorter."""
     return min(str(path), os.path.relpath(path), key=len)
 
 
-def _quieten() -> None:
-    """Silence what Lightning says of itself, and what does not hold here."""
+def _prepare_process() -> None:
+    """Keep memory; silence what Lightning says of itself, and what does not hold here."""
+    devices.keep_freed_memory()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # a run that goes on
     # there is nothing for worker processes to do: the images are in memory, and a chunk is one indexing operation
@@ -181,11 +193,11 @@ def _trainer(
     # filling new memory would cost a third of the speed, for the sake of code that reads what it never wrote
     deterministic: Any = torch.utils.deterministic
     deterministic.fill_uninitialized_memory = False
-    precision: Any = settings.trainer.precision
+    as_lightning_names_it: Any = settings.trainer.precision
     return L.Trainer(
         accelerator=device.accelerator,
         devices=device.devices,
-        precision=precision,
+        precision=as_lightning_names_it,
         max_epochs=settings.trainer.max_epochs,
         callbacks=[*callbacks, ProgressBar(data)] if console.is_terminal else callbacks,
         default_root_dir=folder,
@@ -194,6 +206,7 @@ def _trainer(
         enable_checkpointing=any(isinstance(one, ModelCheckpoint) for one in callbacks),
         limit_val_batches=None if settings.data.val_size else 0,
         num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=int(settings.data.hardest < 1),  # or all epochs would be as long as the first
         enable_progress_bar=False,
         enable_model_summary=False,
     )

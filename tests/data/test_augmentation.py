@@ -14,7 +14,8 @@ NONE = DistortionConfig(name="light", rotation=0, shear=0, aspect=0, scale=0, sh
 
 
 def distorted(images: Tensor, step: int = 0, seed: int = 1, **ranges: Any) -> Tensor:
-    return Distortion(replace(NONE, **ranges), seed, torch.device("cpu"))(images, step)
+    distortion = Distortion(replace(NONE, **ranges), seed, torch.device("cpu"))
+    return distortion(images, distortion.draw(len(images), step))
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_thickness_goes_both_ways(images: Tensor) -> None:
 def test_the_elastic_displacement_has_the_given_deviation_and_is_smooth() -> None:
     distortion = Distortion(replace(NONE, elastic=2.0), 1, torch.device("cpu"))
     ramp = torch.arange(28).float().expand(200, 1, 28, 28) / 28  # its brightness says where a pixel came from
-    moved = (distortion(ramp, 0) - ramp)[:, 0, 10:18, 10:18] * 28
+    moved = (distortion(ramp, distortion.draw(200, 0)) - ramp)[:, 0, 10:18, 10:18] * 28
     assert float(moved.std()) == pytest.approx(2.0, rel=0.15)
     neighbours = (moved[:, :, 1:] - moved[:, :, :-1]).std()
     assert neighbours < 0.8

@@ -64,10 +64,9 @@ def test_the_split_depends_on_its_own_seed_alone(data_dir: Path) -> None:
 def batches(chunk_size: int, seed: int, epoch: int, *others: Share, batches_per_epoch: int = 100) -> list[list[int]]:
     """The indices of each mini-batch: 10 from the first 1,000 images, and what the other shares add."""
     shares = [Share(range(1000), 10), *others]
-    sampler = ChunkSampler(shares, batches_per_epoch, chunk_size, seed, epoch=lambda: epoch)
+    sampler = ChunkSampler(lambda _: shares, batches_per_epoch, chunk_size, seed, lambda: epoch, torch.device("cpu"))
     chunks = list(sampler)
     size = sum(share.per_batch for share in shares)
-    assert len(chunks) == len(sampler)
     assert {len(chunk) for chunk in chunks[:-1]} <= {size * chunk_size}
     return [batch.tolist() for chunk in chunks for batch in chunk.split(size)]
 
@@ -107,8 +106,8 @@ def test_drawings_are_resident_behind_mnist(data_dir: Path) -> None:
         (range(100, 120), 10),
         (range(120, 140), 5),
     ]
-    assert data.steps_per_epoch == 3
-    assert data.images_per_epoch == 100 + 3 * 15
+    assert data.steps(1) == 3
+    assert data.images_in(0) == 100 + 3 * 15
     assert {kind: len(one) for kind, one in data.drawn.items()} == {"digits": 2, "negatives": 2}
 
 
@@ -116,9 +115,9 @@ def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
     data = MNISTDataModule(config(data_dir, train_size=100, val_size=0), settings().augment, 1)
     data.trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     data.setup("test")
-    images, labels = next(iter(data.test_dataloader()))
+    images, labels, indices = next(iter(data.test_dataloader()))
     assert images.dtype == torch.uint8
-    ((scaled, same_labels),) = data.on_after_batch_transfer((images, labels), 0)
+    ((scaled, same_labels),) = data.on_after_batch_transfer((images, labels, indices), 0)
     assert scaled.shape == (500, 1, 28, 28)
     assert scaled.dtype == torch.float32
     assert torch.equal((scaled * 255).round().to(torch.uint8)[:, 0], images)
@@ -129,4 +128,17 @@ def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
 def test_steps_are_counted_with_the_last_smaller_batch(data_dir: Path) -> None:
     data = MNISTDataModule(config(data_dir, train_size=257, batch_size=128), settings().augment, 1)
     data.setup("fit")
-    assert data.steps_per_epoch == 3
+    assert data.steps(1) == 3
+
+
+def test_later_epochs_take_the_images_with_the_largest_losses(data_dir: Path) -> None:
+    data = MNISTDataModule(config(data_dir, train_size=100, hardest=0.1, batch_size=4), settings().augment, 1)
+    data.setup("fit")
+    data.losses = torch.arange(100.0) % 50
+    assert data.shares_of(0) == data.shares
+    (share,) = data.shares_of(1)
+    assert list(share.images) == [45, 46, 47, 48, 49, 95, 96, 97, 98, 99]
+    assert (data.steps(1), data.steps(3)) == (25, 25 + 3 + 3)
+    assert [data.images_in(epoch) for epoch in (0, 1, 2)] == [100, 10, 10]
+    found = torch.cat(list(ChunkSampler(data.shares_of, None, 2, 1, lambda: 1, torch.device("cpu"))))
+    assert sorted(found.tolist()) == list(share.images)

@@ -87,8 +87,8 @@ def test_each_batch_has_its_share_before_the_negatives(own: Path, tiny: list[str
     data.setup("fit")
     assert [share.per_batch for share in data.shares] == [128 - 26 - 13 - 13, 26, 13, 13]
     mine_part = data.shares[2].images
-    assert data.train_set.labels[mine_part.start : mine_part.stop].tolist() == list(range(10))
-    assert data.train_set.labels[data.shares[3].images.start] == -1
+    assert data.train_set.labels[mine_part[0] : mine_part[-1] + 1].tolist() == list(range(10))
+    assert data.train_set.labels[data.shares[3].images[0]] == -1
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,11 @@ SIGMA = 4.0
 """Pixels over which elastic displacements are alike (Simard, Steinkraus, Platt 2003, section 2)."""
 
 
+Chances = tuple[Tensor, ...]
+"""What a mini-batch is distorted by: for each image an amount from 0 to 1 of each kind, float32 [N, 7], and where there
+is elastic displacement its noise, float32 [N, 2, nodes, nodes]."""
+
+
 class Distortion:
     """Rotation, shear, aspect, scale, shift, elastic displacement and stroke thickness at random.
 
@@ -43,31 +48,42 @@ class Distortion:
         ranges = (math.radians(config.rotation), config.shear, config.aspect, config.scale, config.shift, config.shift)
         self.ranges = torch.tensor((*ranges, config.thickness), device=device)
 
-    def __call__(self, images: Tensor, step: int) -> Tensor:
+    def draw(self, count: int, step: int) -> Chances:
+        """Draw what `count` images are distorted by.
+
+        Args:
+            count: images of the mini-batch.
+            step: the optimizer step that it is for; the same step distorts in the same way.
+        """
+        # 32 bits, because torch's generator for the CPU takes no more
+        self.generator.manual_seed(int(np.random.SeedSequence((self.seed, step)).generate_state(1)[0]))
+        device, nodes = self.places.device, len(self.smoothing[0])
+        amounts = torch.rand(count, len(self.ranges), generator=self.generator, device=device)
+        if not self.config.elastic:
+            return (amounts,)
+        return amounts, torch.randn((count, 2, nodes, nodes), generator=self.generator, device=device)
+
+    def __call__(self, images: Tensor, chances: Chances) -> Tensor:
         """Distort a mini-batch.
 
         Args:
             images: float32 [N, 1, 28, 28] in [0, 1].
-            step: the optimizer step that the mini-batch is for; the same step distorts in the same way.
+            chances: what `draw` gave for it.
 
         Returns:
             As many images of the same shape and range.
         """
-        # 32 bits, because torch's generator for the CPU takes no more
-        self.generator.manual_seed(int(np.random.SeedSequence((self.seed, step)).generate_state(1)[0]))
+        amounts, *noise = chances
         count = len(images)
-        chances = torch.rand(count, len(self.ranges), generator=self.generator, device=images.device)
-        angle, shear, aspect, scale, right, down, thickness = ((2 * chances - 1) * self.ranges).unbind(1)
+        angle, shear, aspect, scale, right, down, thickness = ((2 * amounts - 1) * self.ranges).unbind(1)
         cosine, sine = angle.cos(), angle.sin()
         wider, higher = (-scale - aspect / 2).exp(), (-scale + aspect / 2).exp()
         # from a place in the new image to the place in the old one that it shows, x and y
         across = torch.stack([wider * cosine, wider * (sine + shear * cosine), right * 2 / SIDE], dim=1)
         along = torch.stack([-higher * sine, higher * (cosine - shear * sine), down * 2 / SIDE], dim=1)
         grid = (self.places @ torch.stack([across, along], dim=2)).view(count, SIDE, SIDE, 2)
-        if self.config.elastic:
-            size = (count, 2, len(self.smoothing[0]), len(self.smoothing[0]))
-            noise = torch.randn(size, generator=self.generator, device=images.device)
-            field = self.smoothing @ noise @ self.smoothing.T
+        if noise:
+            field = self.smoothing @ noise[0] @ self.smoothing.T
             grid += field.permute(0, 2, 3, 1) * (self.config.elastic * 2 / SIDE)
         moved = F.grid_sample(images, grid, align_corners=False)
         if self.config.thickness:

@@ -30,6 +30,9 @@ class DataConfig:
     as many as make some 2,000 images."""
     steps_per_epoch: int | None
     """Optimizer steps an epoch; null: as many as a pass over the training images has."""
+    hardest: float
+    """The share of the training images that the epochs after the first take: those that were read worst when last seen
+    (after Loshchilov and Hutter 2016, Online Batch Selection for Faster Training of Neural Networks)."""
     val_size: int
     """Training images held out for validation, stratified."""
     train_size: int | None
@@ -64,6 +67,7 @@ class DataConfig:
         require(10 <= self.drawings <= 10_000_000, "data.drawings", self.drawings, "10 to 10000000")
         require(0 < self.mine_weight <= 1000, "data.mine_weight", self.mine_weight, "above 0, to 1000")
         self._check_shares()
+        self._check_hardest()
         if self.path is None:
             self.check_fits(MNIST_TRAINING_IMAGES)
 
@@ -86,6 +90,13 @@ class DataConfig:
                 require(share == 0 or round(share * self.batch_size) >= 1, f"data.{key}", share, right)
         together, right = f"{sum(shares.values()):.4g}", "less than 1, so that a batch has an image of MNIST as well"
         require(self.mnist_per_batch != 0, "data.strokes+data.negatives+data.mine_share", together, right)
+
+    def _check_hardest(self) -> None:
+        require(0 < self.hardest <= 1, "data.hardest", self.hardest, "above 0, to 1")
+        others = self.strokes_per_batch + self.mine_per_batch + self.negatives_per_batch
+        passes = self.batch_size is not None and self.steps_per_epoch is None and not others
+        right = "1 unless each epoch is a pass over MNIST or data.path in mini-batches, and nothing else"
+        require(self.hardest == 1 or passes, "data.hardest", self.hardest, right)
 
     def check_fits(self, images: int) -> None:
         """Check what is asked of the training images against how many there are.

@@ -1,9 +1,10 @@
 """MNIST as chunks of mini-batches that lie in memory, on the device, as the bytes they are."""
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import lightning.pytorch as L
 import numpy as np
@@ -13,15 +14,16 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from digits.config import project_path
 from digits.data import drawings, mine, mnist, sources
-from digits.data.augmentation import Distortion
+from digits.data.augmentation import Chances, Distortion
 from digits.data.config import AugmentConfig, DataConfig, DistortionConfig
 from digits.data.formats import ImageSet
 
 EVALUATION_BATCH_SIZE = 500
 """Images a forward pass without gradients: few enough that LeNet-5's maps stay in the processor's cache."""
 
-CHUNK_IMAGES = 2048
-"""Images a chunk where its size is not set: what Lightning takes for a step is then little for each."""
+CHUNK_IMAGES = (2048, 16384)
+"""Images a chunk where its size is not set, on the CPU and on a card: what Lightning takes for it is then little for
+each image, and on the card a captured chunk is long enough for the next to be prepared meanwhile."""
 
 TRAINING_DRAWINGS, VALIDATION_DRAWINGS = 1, 2
 """What they are drawn by; not the run's seed, so that every run is validated on the same drawings."""
@@ -29,11 +31,47 @@ TRAINING_DRAWINGS, VALIDATION_DRAWINGS = 1, 2
 Batch = tuple[Tensor, Tensor]
 """Images and labels."""
 
-Chunk = list[Batch]
-"""Mini-batches; images float32 [batch_size, 1, 28, 28] in [0, 1], labels int64 [batch_size]."""
+Taken = tuple[Tensor, Tensor, Tensor]
+"""Images, labels and indices."""
 
 
-class ResidentImages(Dataset[Batch]):
+@dataclass(frozen=True)
+class Chunk:
+    """Mini-batches, as the bytes that they are made of.
+
+    Each is scaled and distorted when its turn comes, so that a processor has it in its cache, and a card can do that as
+    part of a captured chunk.
+    """
+
+    images: Tensor
+    """uint8 [N, 28, 28]."""
+    labels: Tensor
+    """int64 [N]."""
+    indices: Tensor
+    """int64 [N], of the images among all that there are."""
+    batch_size: int
+    distortion: Distortion | None = None
+    chances: tuple[Chances, ...] = ()
+    """What each mini-batch is distorted by, where there is a distortion."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give images, float32 [batch_size, 1, 28, 28] in [0, 1], and labels; the last ones may be fewer."""
+        parts = zip(self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
+        for place, (images, labels) in enumerate(parts):
+            scaled = images.unsqueeze(1).float().mul_(1 / 255)
+            yield (self.distortion(scaled, self.chances[place]) if self.distortion else scaled), labels
+
+    def __len__(self) -> int:
+        """Count the mini-batches."""
+        return -(-len(self.labels) // self.batch_size)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that tells it from another chunk of as many images."""
+        return [self.images, self.labels, *(one for chances in self.chances for one in chances)]
+
+
+class ResidentImages(Dataset[Taken]):
     """Images and labels in memory; a whole chunk is taken with one indexing operation.
 
     Args:
@@ -45,10 +83,10 @@ class ResidentImages(Dataset[Batch]):
         self.images = images
         self.labels = labels
 
-    def __getitem__(self, indices: Tensor) -> Batch:
-        """Give the images, uint8 [n, 28, 28], and labels, int64 [n], of n indices."""
+    def __getitem__(self, indices: Tensor) -> Taken:
+        """Give the images, uint8 [n, 28, 28], and labels, int64 [n], of n indices, and these."""
         indices = indices.to(self.images.device)
-        return self.images[indices], self.labels[indices]
+        return self.images[indices], self.labels[indices], indices
 
     def __len__(self) -> int:
         """Count the images."""
@@ -59,8 +97,8 @@ class ResidentImages(Dataset[Batch]):
 class Share:
     """What each mini-batch takes from one part of the images."""
 
-    images: range
-    """The part: its indices, in one piece."""
+    images: Sequence[int]
+    """The part: its indices."""
     per_batch: int
 
     @property
@@ -77,40 +115,53 @@ class ChunkSampler(Sampler[Tensor]):
     epoch.
 
     Args:
-        shares: what a mini-batch is made of; the last one of a pass over the first part takes what is left of it.
-        batches: mini-batches an epoch.
+        shares: gives what the mini-batches of an epoch are made of; the last one of a pass over the first part takes
+            what is left of it.
+        batches: mini-batches an epoch; None for a pass over the first part.
         chunk_size: mini-batches a chunk; the last chunk has what is left.
         seed: what to shuffle by.
         epoch: gives the epoch to shuffle for; asked with an epoch's first chunk, because a run that goes on makes its
             iterator before it knows where it stands.
+        device: where the indices are wanted; an epoch's go there together.
     """
 
-    def __init__(self, shares: list[Share], batches: int, chunk_size: int, seed: int, epoch: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        shares: Callable[[int], list[Share]],
+        batches: int | None,
+        chunk_size: int,
+        seed: int,
+        epoch: Callable[[], int],
+        device: torch.device,
+    ) -> None:
         self.shares = shares
         self.batches = batches
         self.chunk_size = chunk_size
         self.seed = seed
         self.epoch = epoch
+        self.device = device
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Give index tensors, int64 [images of a chunk]."""
-        rng = np.random.default_rng((self.seed, self.epoch()))
+        """Give index tensors, int64 [images of a chunk], on the device."""
+        epoch = self.epoch()
+        rng = np.random.default_rng((self.seed, epoch))
+        shares = self.shares(epoch)
+        wanted = self.batches or shares[0].batches
         parts: list[list[np.ndarray]] = []
-        for share in self.shares:
-            one_pass = not parts and self.batches == share.batches
-            rounds = 1 if one_pass else -(-self.batches * share.per_batch // len(share.images))
+        for share in shares:
+            one_pass = not parts and wanted == share.batches
+            rounds = 1 if one_pass else -(-wanted * share.per_batch // len(share.images))
             order = np.tile(np.array(share.images), (rounds, 1))
             for indices in order:
                 rng.shuffle(indices)
-            parts.append(np.split(order.ravel(), range(share.per_batch, order.size, share.per_batch)))
-        for start in range(0, self.batches, self.chunk_size):
-            chunk = range(start, min(start + self.chunk_size, self.batches))
-            pieces = [part[batch] for batch in chunk for part in parts]
-            yield torch.from_numpy(np.concatenate(pieces))
+            parts.append(np.split(order.ravel(), range(share.per_batch, order.size, share.per_batch))[:wanted])
+        batches = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+        whole = torch.from_numpy(np.concatenate(batches)).to(self.device)
+        yield from whole.split(len(batches[0]) * self.chunk_size)
 
     def __len__(self) -> int:
-        """Count the chunks."""
-        return -(-self.batches // self.chunk_size)
+        """Count the chunks of the epoch."""
+        return -(-(self.batches or self.shares(self.epoch())[0].batches) // self.chunk_size)
 
 
 class MNISTDataModule(L.LightningDataModule):
@@ -138,6 +189,8 @@ class MNISTDataModule(L.LightningDataModule):
         self.mine: ResidentImages | None = None
         """Pictures of one's own, where training has a share of them."""
         self.distortion: Distortion | None = None
+        self.losses: Tensor
+        """Of each training image when it was last seen, float32, infinite before; kept where `hardest` is below 1."""
 
     def prepare_data(self) -> None:
         """Read the files, and check them; once, though Lightning asks again for each stage.
@@ -175,6 +228,7 @@ class MNISTDataModule(L.LightningDataModule):
         if self.config.negatives_per_batch:
             self._add(parts, self._drawn("negatives"), self.config.negatives_per_batch)
         self.train_set = ResidentImages(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        self.losses = torch.full((len(used),), math.inf)
         self.test_set = ResidentImages(*test)
         self.read = None
 
@@ -185,57 +239,90 @@ class MNISTDataModule(L.LightningDataModule):
         return drawings.prepare(self.folder, kind, count, TRAINING_DRAWINGS)
 
     def _add(self, parts: list[Batch], part: Batch, per_batch: int) -> None:
-        start = self.shares[-1].images.stop
+        start = sum(len(share.images) for share in self.shares)
         self.shares.append(Share(range(start, start + len(part[1])), per_batch))
         parts.append(part)
 
+    def steps(self, epochs: int) -> int:
+        """Count the optimizer steps, which is mini-batches, of so many epochs."""
+        if self.config.steps_per_epoch is not None:
+            return epochs * self.config.steps_per_epoch
+        return self.shares[0].batches + (epochs - 1) * Share(range(self.hard_images), self.shares[0].per_batch).batches
+
     @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps, which is mini-batches, in an epoch."""
-        return self.config.steps_per_epoch or self.shares[0].batches
+    def hard_images(self) -> int:
+        """How many images the epochs after the first take from the first part."""
+        return math.ceil(self.config.hardest * len(self.shares[0].images))
+
+    def shares_of(self, epoch: int) -> list[Share]:
+        """Give what the mini-batches of an epoch, from 0, are made of."""
+        if epoch == 0 or self.config.hardest == 1:
+            return self.shares
+        first = self.shares[0]
+        worst = self.losses.cpu().topk(self.hard_images).indices.sort().values
+        return [Share(worst.tolist(), first.per_batch)]
 
     @property
     def batch_size(self) -> int:
         """Images in a mini-batch, of all parts."""
         return sum(share.per_batch for share in self.shares)
 
-    @property
-    def images_per_epoch(self) -> int:
-        """Training images that the network sees in an epoch."""
+    def images_in(self, epoch: int) -> int:
+        """Count the training images that the network sees in an epoch, from 0."""
+        if self.config.steps_per_epoch is None and len(self.shares) == 1:
+            return self.hard_images if epoch else len(self.shares[0].images)
         first = self.shares[0]
-        missing = first.batches * first.per_batch - len(first.images) if self.steps_per_epoch == first.batches else 0
-        return self.steps_per_epoch * self.batch_size - missing
+        missing = first.batches * first.per_batch - len(first.images) if self.steps(1) == first.batches else 0
+        return self.steps(1) * self.batch_size - missing
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def state_dict(self) -> dict[str, Any]:
+        """Give what a run that goes on must know of the images: how well each was read."""
+        return {} if self.config.hardest == 1 else {"losses": self.losses}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take that."""
+        if "losses" in state_dict:
+            self.losses.copy_(state_dict["losses"])
+
+    def train_dataloader(self) -> DataLoader[Taken]:
         """Deal out the training images in shuffled chunks."""
         trainer = cast(L.Trainer, self.trainer)
         if isinstance(self.augment, DistortionConfig):
             self.distortion = Distortion(self.augment, self.seed, trainer.strategy.root_device)
-        chunk_size = self.config.chunk_size or max(1, CHUNK_IMAGES // self.batch_size)
-        sampler = ChunkSampler(self.shares, self.steps_per_epoch, chunk_size, self.seed, lambda: trainer.current_epoch)
+        device = trainer.strategy.root_device
+        self.losses = self.losses.to(device)
+        at_once = CHUNK_IMAGES[device.type == "cuda"]
+        sampler = ChunkSampler(
+            self.shares_of,
+            self.config.steps_per_epoch,
+            self.config.chunk_size or max(1, at_once // self.batch_size),
+            self.seed,
+            lambda: trainer.current_epoch,
+            device,
+        )
         return self._loader(self.train_set, sampler)
 
-    def val_dataloader(self) -> list[DataLoader[Batch]]:
+    def val_dataloader(self) -> list[DataLoader[Taken]]:
         """Deal out the validation images in order: MNIST's, and the drawn digits where there are some."""
         drawn = [self.drawn["digits"]] if "digits" in self.drawn else []
         return [self._loader(one, in_order(one)) for one in (self.val_set, *drawn)]
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[Taken]:
         """Deal out the test images in order."""
         return self._loader(self.test_set, in_order(self.test_set))
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Chunk:
-        """Scale a chunk's images to [0, 1], on the device, cut it into mini-batches, and distort the training ones."""
-        images, labels = batch
+    def on_after_batch_transfer(self, batch: Taken, dataloader_idx: int) -> Chunk:
+        """Make a chunk of what was taken; training images are distorted."""
         trainer = cast(L.Trainer, self.trainer)
-        scaled = images.unsqueeze(1).float().mul_(1 / 255)
-        size = self.batch_size if trainer.training else EVALUATION_BATCH_SIZE
-        batches = scaled.split(size)
-        if trainer.training and self.distortion is not None:
-            batches = tuple(self.distortion(one, trainer.global_step + k) for k, one in enumerate(batches))
-        return list(zip(batches, labels.split(size), strict=True))
+        if not trainer.training:
+            return Chunk(*batch, EVALUATION_BATCH_SIZE)
+        if self.distortion is None:
+            return Chunk(*batch, self.batch_size)
+        counts = [len(labels) for labels in batch[1].split(self.batch_size)]
+        chances = tuple(self.distortion.draw(n, step) for step, n in enumerate(counts, trainer.global_step))
+        return Chunk(*batch, self.batch_size, self.distortion, chances)
 
-    def _loader(self, dataset: ResidentImages, sampler: Iterable[Tensor]) -> DataLoader[Batch]:
+    def _loader(self, dataset: ResidentImages, sampler: Iterable[Tensor]) -> DataLoader[Taken]:
         device = cast(L.Trainer, self.trainer).strategy.root_device
         resident = ResidentImages(dataset.images.to(device), dataset.labels.to(device))
         return DataLoader(resident, batch_size=None, sampler=sampler)

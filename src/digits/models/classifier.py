@@ -1,6 +1,6 @@
 """What all networks share: loss, metrics, optimizer, and the loop over the mini-batches of a chunk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -13,9 +13,9 @@ from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from digits.data.config import DataConfig
-from digits.data.datamodule import Batch, Chunk
-from digits.models.config import CLASSES, ModelConfig, OptimizerConfig, ScheduleConfig
+from digits.data.datamodule import Batch, Chunk, MNISTDataModule
+from digits.models.capture import CapturedSteps
+from digits.models.config import CLASSES, LBFGSConfig, ModelConfig, OptimizerConfig, ScheduleConfig
 from digits.models.optimizers import build_optimizer, rate_factor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -85,19 +85,21 @@ class DigitClassifier(L.LightningModule):
         self.rate_factor = rate_factor(schedule)
         self.loss = loss
         self.automatic_optimization = False  # one call of training_step takes a chunk of optimizer steps
-        metrics = MetricCollection(
-            {"loss": MeanLoss(loss), "accuracy": MulticlassAccuracy(CLASSES, average="micro")}, compute_groups=False
-        )
+        # validate_args looks at the values, for which a card would have to finish first
+        accuracy = MulticlassAccuracy(CLASSES, average="micro", validate_args=False)
+        metrics = MetricCollection({"loss": MeanLoss(loss), "accuracy": accuracy}, compute_groups=False)
         self.train_metrics = metrics.clone(prefix="train/")
         self.val_metrics = metrics.clone(prefix="val/")
         self.drawn_metrics = metrics.clone(prefix="val/drawn_")
         self.test_metrics = metrics.clone(prefix="test/")
-        self.confusion_matrix = MulticlassConfusionMatrix(CLASSES)
+        self.confusion_matrix = MulticlassConfusionMatrix(CLASSES, validate_args=False)
         """Of the last validation or test; rows true, columns predicted."""
         self.trained_epochs = 0
         """Passes over the training images that the weights of the loaded checkpoint have behind them."""
         self.trained_steps = 0
         """Optimizer steps, likewise."""
+        self.captured: CapturedSteps | None = None
+        """What takes the steps of a chunk on a card; None for one after the other."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the logits [N, 10] of images float32 [N, 1, 28, 28] in [0, 1], bright ink on black."""
@@ -132,11 +134,22 @@ class DigitClassifier(L.LightningModule):
     def on_train_start(self) -> None:
         """Note how many optimizer steps the whole run has, which the learning rate depends on."""
         trainer: Any = self.trainer  # Lightning attaches the datamodule to it, which its types do not say
-        self.all_steps = trainer.max_epochs * trainer.datamodule.steps_per_epoch
-        data: DataConfig = trainer.datamodule.config
+        self.data: MNISTDataModule = trainer.datamodule
+        self.all_steps = self.data.steps(trainer.max_epochs)
+        data = self.data.config
         self.negatives = data.negatives_per_batch
         self.weighted = 0 if data.mine_weight == 1 else data.mine_per_batch
         self.weight = data.mine_weight
+        # a line search looks at losses, and Lightning at what half precision cannot hold
+        plain = self.device.type == "cpu" or isinstance(self.optimizer_config, LBFGSConfig) or self.losses_are_scaled
+        self.captured = None if plain else CapturedSteps(self.take_steps, self.device)
+        group = cast(LightningOptimizer, self.optimizers()).param_groups[0]
+        if "capturable" in group:
+            group["capturable"] = not plain  # a checkpoint has it as it was where it was written
+
+    def on_train_end(self) -> None:
+        """Let the captured steps go, with the memory they hold."""
+        self.captured = None
 
     def on_train_epoch_start(self) -> None:
         """Begin to count anew."""
@@ -148,23 +161,43 @@ class DigitClassifier(L.LightningModule):
         Returns:
             The chunk's `train/loss` and `train/accuracy`, and the `train/learning_rate` of its last step.
         """
-        wrapped = cast(LightningOptimizer, self.optimizers())
-        # Lightning's own way is a quarter of the time of a step on one image; it is needed where losses are scaled
-        scaled = self.trainer.precision == "16-mixed"
-        optimizer = cast(Optimizer, wrapped if scaled else wrapped.optimizer)
-        backward = self.manual_backward if scaled else Tensor.backward
-        outputs = []
-        for step, batch in enumerate(chunk, self.trainer.global_step):
-            # by the step's place in the run alone, so that a run can go on with more epochs
-            rate = self.optimizer_config.learning_rate * self.rate_factor(min(step / self.all_steps, 1))
-            optimizer.param_groups[0]["lr"] = rate
-            outputs.append(self._step(optimizer, backward, *batch))
-            torch.clear_autocast_cache()  # or the next step would compute with this step's weights, cast to bf16
-        if not scaled:
+        # by a step's place in the run alone, so that a run can go on with more epochs
+        places = (min((self.trainer.global_step + step) / self.all_steps, 1) for step in range(len(chunk)))
+        rates = [self.optimizer_config.learning_rate * self.rate_factor(place) for place in places]
+        outputs, labels = self.captured(chunk, rates) if self.captured else self.take_steps(chunk, rates)
+        if not self.losses_are_scaled:
             self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk))
-        labels = [batch_labels[: len(one)] for one, (_, batch_labels) in zip(outputs, chunk, strict=True)]
-        values: dict[str, Tensor] = self.train_metrics(torch.cat(outputs).float(), torch.cat(labels))
-        return {**values, "train/learning_rate": torch.tensor(rate)}
+        if self.data.config.hardest < 1:
+            self.data.losses[chunk.indices] = F.cross_entropy(self.logits(outputs).float(), labels, reduction="none")
+        values: dict[str, Tensor] = self.train_metrics(outputs.float(), labels)
+        return {**values, "train/learning_rate": torch.tensor(rates[-1])}
+
+    @property
+    def losses_are_scaled(self) -> bool:
+        """Whether each step must be Lightning's own, because it scales the losses so that half precision holds them."""
+        return self.trainer.precision == "16-mixed"
+
+    def take_steps(self, chunk: Chunk, rates: Iterable[float | Tensor]) -> Batch:
+        """Take one optimizer step for each mini-batch of the chunk.
+
+        Args:
+            chunk: the mini-batches.
+            rates: the learning rate of each step; where the steps are captured a tensor of its own each.
+
+        Returns:
+            What the last layer gave for the digits, [N, 10], each before its step, and their labels, int64 [N].
+        """
+        wrapped = cast(LightningOptimizer, self.optimizers())
+        # Lightning's own way is a quarter of the time of a step on one image
+        optimizer = cast(Optimizer, wrapped if self.losses_are_scaled else wrapped.optimizer)
+        backward = self.manual_backward if self.losses_are_scaled else Tensor.backward
+        outputs, labels = [], []
+        for rate, (images, images_labels) in zip(rates, chunk, strict=True):
+            optimizer.param_groups[0]["lr"] = rate
+            outputs.append(self._step(optimizer, backward, images, images_labels))
+            labels.append(images_labels[: len(outputs[-1])])
+            torch.clear_autocast_cache()  # or the next step would compute with this step's weights, cast to bf16
+        return torch.cat(outputs), torch.cat(labels)
 
     def _step(self, optimizer: Optimizer, backward: Callable[[Tensor], None], images: Tensor, labels: Tensor) -> Tensor:
         """Take one optimizer step; give what the last layer gave for the digits, before it."""
@@ -256,8 +289,7 @@ class DigitClassifier(L.LightningModule):
         return outputs
 
     def _read(self, chunk: Chunk) -> Batch:
-        outputs = torch.cat([self.outputs(images) for images, _ in chunk]).float()
-        return outputs, torch.cat([labels for _, labels in chunk])
+        return torch.cat([self.outputs(images) for images, _ in chunk]).float(), chunk.labels
 
 
 def unsureness(logits: Tensor) -> Tensor:

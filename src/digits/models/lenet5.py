@@ -4,6 +4,7 @@ from torch import nn
 
 from digits.models.classifier import DigitClassifier
 from digits.models.config import ModelConfig, OptimizerConfig, ScheduleConfig
+from digits.models.convolution import PooledConv2d
 
 
 class LeNet5(DigitClassifier):
@@ -16,12 +17,8 @@ class LeNet5(DigitClassifier):
     def __init__(self, model: ModelConfig, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
         super().__init__(model, optimizer, schedule)
         self.layers = nn.Sequential(
-            nn.Conv2d(1, 6, kernel_size=5, padding=2),  # C1: [6, 28, 28], 156 weights; padded to the paper's 32
-            nn.ReLU(),
-            nn.MaxPool2d(2),  # S2: [6, 14, 14]
-            nn.Conv2d(6, 16, kernel_size=5),  # C3: [16, 10, 10], 2,416 weights
-            nn.ReLU(),
-            nn.MaxPool2d(2),  # S4: [16, 5, 5]
+            PooledConv2d(1, 6, kernel_size=5, padding=2),  # C1: [6, 28, 28], 156 weights; padded to the paper's 32; S2
+            PooledConv2d(6, 16, kernel_size=5),  # C3: [16, 10, 10], 2,416 weights; S4: [16, 5, 5]
             nn.Flatten(),
             nn.Linear(400, 120),  # C5: 48,120 weights
             nn.Tanh(),

@@ -68,7 +68,7 @@ class ProgressBar(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the bar where the run stands, which is not at 0 where it goes on."""
-        steps = self.data.steps_per_epoch * cast(int, trainer.max_epochs)
+        steps = self.data.steps(cast(int, trainer.max_epochs))
         self.task = self.bar.add_task("", total=steps, completed=trainer.global_step, epoch=0, loss=float("nan"))
         self.bar.start()
 

@@ -1,32 +1,56 @@
-"""Pictures of a network and its mistakes, drawn by matplotlib; light on paper, as RGB arrays [height, width, 3]."""
+"""Pictures of a network and its mistakes; light on paper, as RGB arrays [height, width, 3]."""
 
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 Picture = NDArray[np.uint8]
+
+PAPER_TO_BLUE = ((255, 8), (255, 64), (255, 129))
+"""Red, green and blue of no and of all images."""
 
 
 def confusion_matrix(counts: NDArray[np.int64], title: str) -> Picture:
     """Draw a confusion matrix with counts and the percentages of each row.
+
+    Drawn without matplotlib, which takes 0.1 s for it: a fifth of an epoch of the 784-200-10 network.
 
     Args:
         counts: int64 [10, 10], rows true, columns predicted.
         title: what stands above it.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _page(7.5, 7)
-    axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1.2)  # the root, so that one mistake in a hundred shows
+    cell, left, top = 66, 60, 50
+    picture = Image.new("RGB", (left + 10 * cell + 20, top + 10 * cell + 60), "white")
+    draw, text = _pen(picture)
+    right, bottom = left + 10 * cell, top + 10 * cell
     for row, column in zip(*np.nonzero(counts), strict=True):
-        text = f"{counts[row, column]}\n{shares[row, column]:.1%}"
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
-    axes.set(xticks=range(10), yticks=range(10), xlabel="predicted", ylabel="true", title=title)
-    axes.tick_params(length=0)
-    return _drawn(figure)
+        share = shares[row, column]
+        x, y = left + column * cell, top + row * cell
+        paper = tuple(np.interp(share**0.5, (0, 1), ends) for ends in PAPER_TO_BLUE)  # the root: 1 in 100 shows as well
+        draw.rectangle((x, y, x + cell - 1, y + cell - 1), tuple(map(round, paper)))
+        lines = f"{counts[row, column]}\n{share:.1%}"
+        text((x + cell / 2, y + cell / 2), lines, 13, fill="white" if share > 0.5 else "black", align="center")
+    draw.rectangle((left - 1, top - 1, right, bottom), outline="black")
+    for digit in range(10):
+        middle = digit * cell + cell / 2
+        text((left - 14, top + middle), str(digit), 14)
+        text((left + middle, bottom + 16), str(digit), 14)
+    text((left + 5 * cell, top - 25), title, 16)
+    text((left + 5 * cell, bottom + 40), "predicted", 14)
+    sideways = Image.new("L", (60, 20))
+    _pen(sideways)[1]((30, 10), "true", 14, fill="white")
+    picture.paste("black", (10, top + 5 * cell - 30), sideways.rotate(90, expand=True))
+    return np.asarray(picture)
 
 
 def misread(
@@ -115,24 +139,26 @@ def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64
 def batch(images: NDArray[np.float32], labels: NDArray[np.int64], columns: int = 16) -> Picture:
     """Draw a mini-batch as the network sees it, each image under its label; what is no digit has a dash.
 
+    Drawn without matplotlib as well, since it is drawn in the time of the training.
+
     Args:
         images: float32 [N, 28, 28] in [0, 1].
         labels: int64 [N], 0 to 9, below 0 for what is no digit.
         columns: of the picture; it has rows for at most 256 images.
     """
-    images = images[:256]
-    rows = -(-len(images) // columns)
-    height, width = 36, 30  # pixels of the mosaic: 28 and a margin, with room for the label above
-    mosaic = np.zeros((rows * height, columns * width), dtype=np.float32)
-    figure, axes = _page(columns * 0.55, rows * 0.66 + 0.4)
+    images, scale, top = images[:256], 2, 40
+    height, width = 28 * scale + 18, 28 * scale + 4
+    size = columns * width + 20, -(-len(images) // columns) * height + top
+    picture = Image.new("RGB", size, "white")
+    text = _pen(picture)[1]
     for place, (image, label) in enumerate(zip(images, labels, strict=False)):
-        top, left = place // columns * height + 8, place % columns * width + 1
-        mosaic[top : top + 28, left : left + 28] = image
-        axes.text(left + 13.5, top - 1, "-" if label < 0 else str(label), ha="center", va="bottom", fontsize=7)
-    axes.imshow(mosaic, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
-    axes.set(title=f"the first mini-batch: {len(labels)} images" + (", the first 256" if len(labels) > 256 else ""))
-    axes.axis("off")
-    return _drawn(figure)
+        x, y = place % columns * width + 10, place // columns * height + top
+        text((x + 14 * scale, y + 7), "-" if label < 0 else str(label), 12)
+        ink = Image.fromarray((255 * (1 - image.clip(0, 1))).round().astype(np.uint8))
+        picture.paste(ink.resize((28 * scale, 28 * scale), Image.Resampling.NEAREST), (x, y + 15))
+    title = f"the first mini-batch: {len(labels)} images" + (", the first 256" if len(labels) > 256 else "")
+    text((size[0] / 2, top / 2), title, 16)
+    return np.asarray(picture)
 
 
 def forms(sheet: dict[int, NDArray[np.uint8]]) -> Picture:
@@ -206,6 +232,21 @@ def first_layer(weights: NDArray[np.float32]) -> Picture:
     axes.set(title=f"first layer: {units} units of {height}x{width}, each scaled by its largest weight")
     axes.axis("off")
     return _drawn(figure)
+
+
+def _pen(picture: Image.Image) -> tuple[ImageDraw.ImageDraw, Callable[..., None]]:
+    """Give what draws on a picture, and what writes on it: place of the text's middle, text, size in pixels."""
+    draw = ImageDraw.Draw(picture)
+
+    def text(place: tuple[float, float], words: str, size: int, fill: str = "black", align: str = "left") -> None:
+        draw.text(place, words, fill, _font(size), anchor="mm", align=align)
+
+    return draw, text
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
 
 
 def _page(width: float, height: float) -> tuple[Figure, Axes]:

@@ -51,7 +51,7 @@ class Tracker(L.Callback):
     ) -> None:
         """Show the run's first mini-batch, as the network sees it."""
         if trainer.global_step == 0:
-            images, labels = batch[0]
+            images, labels = next(iter(batch))
             self.board.training_batch(images[:, 0].cpu().numpy(), labels.cpu().numpy())
             if self.data.config.strokes:
                 self.board.drawn_forms()
@@ -72,7 +72,7 @@ class Tracker(L.Callback):
             self.board.scalars(_floats(values), step)
         validated = {tag: value for tag, value in trainer.callback_metrics.items() if tag.startswith("val/")}
         figures = _floats({**self.curve[-1][1], **module.train_metrics.compute(), **validated})
-        figures["train/images_per_second"] = self.data.images_per_epoch / self.seconds
+        figures["train/images_per_second"] = self.data.images_in(trainer.current_epoch) / self.seconds
         figures["train/seconds"] = round(time.perf_counter() - self.started, 3)  # with validation
         self.epochs.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **figures})
         self._write_rows()
