@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -39,12 +40,13 @@ defaults: [entry_point, _self_]
 """
 
 
-def train(settings: TrainConfig, overrides: list[str]) -> Path:
+def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callback] = ()) -> Path:
     """Fit, test with the weights that were best on validation, and export, all into the run's folder.
 
     Args:
         settings: the checked config.
         overrides: what the user typed.
+        callbacks: more than a run has anyway.
 
     Returns:
         The run's folder.
@@ -79,7 +81,7 @@ def train(settings: TrainConfig, overrides: list[str]) -> Path:
     with logging_to(folder / "train.log"):
         computing = f"{device.name}, {settings.trainer.precision}"
         log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, computing, start)
-        _run(settings, folder, checkpoint, device, data, model)
+        _run(settings, folder, checkpoint, device, data, model, callbacks)
     return folder
 
 
@@ -90,13 +92,15 @@ def _run(
     device: devices.Device,
     data: MNISTDataModule,
     model: DigitClassifier,
+    callbacks: Sequence[Callback],
 ) -> None:
     config = OmegaConf.to_yaml(OmegaConf.structured(replace(settings, resume=None, run_name=None)))
     runs.write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=shlex.quote(str(folder))) + config)
     board = TensorBoard(folder, resuming.load(checkpoint, settings.model)["global_step"] + 1 if checkpoint else None)
     board.config(config)
     tracker = Tracker(folder, board, data)
-    trainer = _trainer(settings, device, folder, [tracker, resuming.Relocated(), *_checkpoints(settings, folder)], data)
+    own = [tracker, resuming.Relocated(), *_checkpoints(settings, folder)]
+    trainer = _trainer(settings, device, folder, [*own, *callbacks], data)
     kept = resuming.kept_checkpoint(folder, settings)
     with suppress(SystemExit):  # what Lightning makes of Ctrl-C, once it has closed everything
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)

@@ -21,7 +21,7 @@ from digits.data.formats import ImageSet
 EVALUATION_BATCH_SIZE = 500
 """Images a forward pass without gradients: few enough that LeNet-5's maps stay in the processor's cache."""
 
-CHUNK_IMAGES = (2048, 16384)
+CHUNK_IMAGES = (4096, 16384)
 """Images a chunk where its size is not set, on the CPU and on a card: what Lightning takes for it is then little for
 each image, and on the card a captured chunk is long enough for the next to be prepared meanwhile."""
 

@@ -1,0 +1,34 @@
+"""This project's own training, as train.py does it, taking turns with others."""
+
+import os
+import sys
+from typing import Any
+
+import lightning.pytorch as L
+
+from digits.benchmarks.turns import Turns
+from digits.config import TrainConfig
+from digits.training import train as train_run
+
+
+def train(turns: Turns, settings: TrainConfig) -> None:
+    """Make a run, with validation, TensorBoard and checkpoints; a turn is an epoch with all that belongs to it."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        sys.stderr = nowhere  # its epochs and its bar are not what a benchmark shows
+        train_run(settings, [], [TakesTurns(turns)])
+
+
+class TakesTurns(L.Callback):
+    """Waits for a turn before each epoch.
+
+    Args:
+        turns: the turns.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Report the epoch that is over, and wait."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        self.turns.wait(data.images_in(max(trainer.current_epoch - 1, 0)))

@@ -1,0 +1,111 @@
+"""What one would train with instead: the same network and batch, the ways that tutorials and templates go.
+
+They are as those write them, in float32 and with nothing tuned; the plain loop over tensors in memory is the best.
+"""
+
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, RandomSampler
+from torchmetrics.classification import MulticlassAccuracy
+from torchvision import datasets, transforms
+
+from digits.benchmarks.turns import Turns
+from digits.models.classifier import MEAN, STD
+from digits.models.config import CLASSES, PIXELS
+
+RATE = 1e-3
+"""Of Adam, everywhere."""
+
+
+def network(model: str) -> nn.Sequential:
+    """Give `lenet5` or `sigmoid` as one would write it, from images [N, 1, 28, 28] with mean 0 to logits [N, 10]."""
+    if model == "sigmoid":
+        return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 200), nn.Sigmoid(), nn.Linear(200, CLASSES))
+    return nn.Sequential(
+        *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, CLASSES)),
+    )
+
+
+def bare(turns: Turns, model: str, batch_size: int, images: int, data_dir: str, device: str) -> None:
+    """Train in a plain loop over tensors in memory, on the device."""
+    mnist = datasets.MNIST(data_dir)
+    pixels, labels = mnist.data.unsqueeze(1).to(device), mnist.targets.to(device)
+    net = network(model).to(device)
+    optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
+    while True:
+        turns.wait(images)
+        for indices in torch.randperm(len(labels), device=device)[:images].split(batch_size):
+            loss = F.cross_entropy(net((pixels[indices].float() / 255 - MEAN) / STD), labels[indices])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        loss.item()  # waits for a card to finish
+
+
+def examples(turns: Turns, model: str, batch_size: int, images: int, data_dir: str, device: str) -> None:
+    """Train in a plain loop over torchvision's images, one by one through a DataLoader, as in pytorch/examples."""
+    net = network(model).to(device)
+    optimizer = torch.optim.Adam(net.parameters(), RATE)
+    while True:
+        turns.wait(images)
+        for batch, labels in _loader(data_dir, batch_size, images):
+            loss = F.cross_entropy(net(batch.to(device)), labels.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        loss.item()
+
+
+def template(turns: Turns, model: str, batch_size: int, images: int, data_dir: str, device: str) -> None:
+    """Train with Lightning and a DataLoader, and with the logging that templates have, as lightning-hydra-template."""
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = L.Trainer(
+            max_epochs=-1,
+            accelerator="cpu" if device == "cpu" else "gpu",
+            devices=1,
+            default_root_dir=folder,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+        )
+        trainer.fit(_Template(model, turns, images), _loader(data_dir, batch_size, images))
+
+
+class _Template(L.LightningModule):
+    def __init__(self, model: str, turns: Turns, images: int) -> None:
+        super().__init__()
+        self.net = network(model)
+        self.accuracy = MulticlassAccuracy(CLASSES)
+        self.turns, self.images = turns, images
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, labels = batch
+        logits = self.net(images)
+        loss = F.cross_entropy(logits, labels)
+        self.accuracy(logits, labels)
+        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/accuracy", self.accuracy, on_step=False, on_epoch=True, prog_bar=True)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), RATE)
+
+    def on_train_epoch_start(self) -> None:
+        self.turns.wait(self.images)
+
+
+def _loader(data_dir: str, batch_size: int, images: int) -> DataLoader[Any]:
+    scaled = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))])
+    dataset = datasets.MNIST(Path(data_dir), transform=scaled)
+    return DataLoader(dataset, batch_size, sampler=RandomSampler(dataset, num_samples=images))
