@@ -20,10 +20,10 @@ from digits.errors import UserError
 from digits.experiments import Wanted
 from digits.models.build import build
 from digits.reading.labelled import NO_DIGIT, Labelled, find_labelled
-from digits.reading.predict import as_lines, read_pages, write_picture
+from digits.reading.predict import as_lines, write_picture
 from digits.reading.predict import folder as made_folder
 from digits.reading.reader import Reader
-from digits.reading.recognize import Recognizer
+from digits.reading.recognize import Recognizer, read_pages
 from digits.reading.score import Result, find_pages
 from digits.tracking.figures import comparison
 from digits.training import chosen_device, result_settings, shown, train

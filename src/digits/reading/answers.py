@@ -5,14 +5,53 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
+from digits.handwriting.normalize import SIDE
 from digits.reading.recognize import UNREADABLE, Digit, Rows
+
+COLUMNS = ("file", "answer", "confidence", "reason", *(f"p{digit}" for digit in range(10)))
+"""Of the CSV, and the keys of JSON."""
+
+NOT_A_DIGIT = "not a digit"
+"""The reason where there is ink, but no digit."""
 
 WIDE = 200
 """Columns of a table that goes to a file or another program."""
+
+
+class Answer(Protocol):
+    """What was read in one picture, for tables and files."""
+
+    def row(self) -> tuple[Any, ...]:
+        """Give file, answer, confidence, reason, and the ten probabilities of a single digit; see COLUMNS."""
+
+    def digit_records(self) -> list[dict[str, Any]]:
+        """Give what JSON says of each digit; the box is left, top, right, bottom in the picture's pixels, upright."""
+
+
+class ImageAnswer(NamedTuple):
+    """What was read in an image that is as the network takes it, with all figures rounded; there may be thousands."""
+
+    name: str
+    likeliest: int
+    rejected: bool
+    probabilities: list[float]
+
+    def row(self) -> tuple[Any, ...]:
+        """Give what an Answer gives."""
+        name, likeliest, rejected, probabilities = self
+        answer, reason = (UNREADABLE, NOT_A_DIGIT) if rejected else (str(likeliest), "")
+        return (name, answer, probabilities[likeliest], reason, *probabilities)
+
+    def digit_records(self) -> list[dict[str, Any]]:
+        """Give what an Answer gives."""
+        _, answer, confidence, *_ = self.row()
+        known = {"answer": answer, "likeliest": self.likeliest, "confidence": confidence}
+        return [{"row": 0, **known, "box": [0, 0, SIDE, SIDE]}]
 
 
 @dataclass(frozen=True)
@@ -42,23 +81,17 @@ class Reading:
         """Why there is no answer; empty where there is one."""
         if not self.rows:
             return "no ink"
-        return "not a digit" if self.answer == UNREADABLE else ""
+        return NOT_A_DIGIT if self.answer == UNREADABLE else ""
 
     @property
     def confidence(self) -> float | None:
         """The probability of the least sure digit, 0 to 1; None where there is no ink."""
         return min((digit.confidence for digit in self.digits), default=None)
 
-    def record(self) -> dict[str, Any]:
-        """Give the reading under the names that CSV has; p0 to p9 are those of a single digit."""
+    def row(self) -> tuple[Any, ...]:
+        """Give what an Answer gives."""
         single = self.digits[0].probabilities if len(self.digits) == 1 else [None] * 10
-        return {
-            "file": printable(self.file),
-            "answer": self.answer,
-            "confidence": _rounded(self.confidence),
-            "reason": self.reason,
-            **{f"p{n}": _rounded(single[n]) for n in range(10)},
-        }
+        return (printable(self.file), self.answer, _rounded(self.confidence), self.reason, *map(_rounded, single))
 
     def digit_records(self) -> list[dict[str, Any]]:
         """Give what JSON says of each digit; the box is left, top, right, bottom in the picture's pixels, upright."""
@@ -87,7 +120,7 @@ def printable(file: Path) -> str:
     return os.fsencode(file).decode(errors="replace")
 
 
-def table(readings: list[Reading]) -> str:
+def table(readings: Sequence[Answer]) -> str:
     """Lay the answers out for a person: file, answer, confidence, and the runner-up or why there is no answer."""
     from rich.console import Console
     from rich.table import Table
@@ -95,28 +128,28 @@ def table(readings: list[Reading]) -> str:
 
     grid = Table("file", "answer", "confidence", "runner-up")
     for reading in readings:
-        beside = reading.reason
-        if len(reading.digits) == 1:
-            chances = reading.digits[0].probabilities
-            first, second = (int(digit) for digit in (-chances).argsort(kind="stable")[:2])
+        name, answer, confidence, beside, *chances = reading.row()
+        if chances[0] is not None:
+            first, second = sorted(range(len(chances)), key=lambda digit: -chances[digit])[:2]
             beside = f"{beside}; likeliest {first}" if beside else f"{second} ({chances[second]:.1%})"
-        confidence = "" if reading.confidence is None else f"{reading.confidence:.1%}"
-        grid.add_row(Text(printable(reading.file)), reading.answer, confidence, beside)
+        grid.add_row(Text(name), answer, "" if confidence is None else f"{confidence:.1%}", beside)
     text = io.StringIO()
     Console(file=text, width=None if sys.stdout.isatty() else WIDE).print(grid)
     return text.getvalue()
 
 
-def as_json(readings: list[Reading]) -> str:
+def as_json(readings: Sequence[Answer]) -> str:
     """Give a list of objects with the keys of the CSV's header, and `digits` with a box and a confidence for each."""
-    records = [{**reading.record(), "digits": reading.digit_records()} for reading in readings]
+    records = [
+        {**dict(zip(COLUMNS, reading.row(), strict=True)), "digits": reading.digit_records()} for reading in readings
+    ]
     return json.dumps(records, indent=2, ensure_ascii=False) + "\n"
 
 
-def as_csv(readings: list[Reading]) -> str:
+def as_csv(readings: Sequence[Answer]) -> str:
     """Give the header `file,answer,confidence,reason,p0,...,p9` and a line for each picture."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, readings[0].record(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(reading.record() for reading in readings)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(reading.row() for reading in readings)
     return text.getvalue()

@@ -14,7 +14,7 @@ class PredictConfig:
     """Pictures to read: conf/predict.yaml."""
 
     img: Any
-    """A file, a folder, a pattern, or a list of these."""
+    """A file (a picture, or an .npz of images), a folder, a pattern, or a list of these."""
     run: str | None
     """A run's folder, an .onnx file, or shipped; null: the newest finished run, or shipped where there is none."""
     digits: str
@@ -29,6 +29,8 @@ class PredictConfig:
     """table, json or csv."""
     out: str | None
     """The file to write; null: the screen."""
+    accelerator: str
+    """cpu or gpu: what the network computes on."""
     outputs_dir: str
 
     def __post_init__(self) -> None:
@@ -45,6 +47,7 @@ class PredictConfig:
             require(getattr(self, key) != "", key, "", "a name, or null for none")
         require_one_of("digits", self.digits, DIGITS)
         require_one_of("format", self.format, ("table", "json", "csv"))
+        require_one_of("accelerator", self.accelerator, ("cpu", "gpu"))
 
 
 @dataclass

@@ -4,31 +4,24 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
 
 from PIL import Image
 
 from digits.errors import UserError
-from digits.handwriting.load import brightness, open_picture
-from digits.handwriting.page import Page, find
-from digits.reading.answers import Reading, as_csv, as_json, table
+from digits.handwriting.load import open_picture
+from digits.reading.answers import Answer, as_csv, as_json, table
+from digits.reading.arrays import is_array_file
 from digits.reading.config import PredictConfig
 from digits.reading.explain import annotate, explain
+from digits.reading.many import Source, read, read_array, read_on_all_cores
 from digits.reading.reader import Reader, find_model
-from digits.reading.recognize import Recognizer, Rows
+from digits.reading.recognize import Recognizer
 from digits.runs import whole, write_text
 
 PICTURES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
 """What is taken out of a folder; a file that is named itself is opened whatever it is called."""
-
-PICTURES_AT_ONCE = 512
-"""How many pictures go through the network together."""
-
-PIXELS_AT_ONCE = 8_000_000
-"""How many of the pictures' pixels are in memory at once; each takes about 20 bytes."""
-
-What = TypeVar("What")
 
 
 def predict(config: PredictConfig) -> None:
@@ -51,17 +44,29 @@ def predict(config: PredictConfig) -> None:
         raise UserError(f"annotate={annotated}: is one picture, and img= names {len(files) + len(errors)}")
     if out is not None and out == annotated:
         raise UserError(f"annotate={annotated}: is where the answers go; give another name")
+    picture = next((key for key in ("explain", "annotate") if getattr(config, key) is not None), None)
+    if picture is not None and any(map(is_array_file, files)):
+        raise UserError(f"{picture}: is for picture files, and {next(filter(is_array_file, files))} has arrays")
     explained = None if config.explain is None else folder("explain", Path(config.explain).expanduser())
-    reader = Reader(model)
+    reader = Reader(model, config.accelerator)
     recognizer = Recognizer(reader, config.digits, config.reject)
     sys.stderr.write(f"reading with {reader.title}\n")
-    readings: list[Reading] = []
-    for reading, page in read(recognizer, files, errors):
-        readings.append(reading)
-        if explained is not None:
-            write_picture(explained / f"{len(readings):03}_{reading.file.stem}.png", explain(page, reading.rows))
-        if annotated is not None:
-            write_picture(annotated, annotate(open_picture(reading.file).image, reading.rows))
+    readings: list[Answer] = []
+    if explained is None and annotated is None:
+        for in_arrays, group in groupby(files, is_array_file):
+            if in_arrays:
+                readings += _arrays(recognizer, group, errors)
+            else:
+                found, missed = read_on_all_cores(recognizer, [*map(Source, group)])
+                readings += found
+                errors += missed
+    else:
+        for reading, page in read(recognizer, map(Source, files), errors):
+            readings.append(reading)
+            if explained is not None:
+                write_picture(explained / f"{len(readings):03}_{reading.file.stem}.png", explain(page, reading.rows))
+            if annotated is not None:
+                write_picture(annotated, annotate(open_picture(reading.file).image, reading.rows))
     if readings:
         text = {"table": table, "json": as_json, "csv": as_csv}[config.format](readings)
         if out is None:
@@ -73,44 +78,17 @@ def predict(config: PredictConfig) -> None:
         raise UserError(as_lines(errors))
 
 
-def read(recognizer: Recognizer, files: Iterable[Path], errors: list[UserError]) -> Iterator[tuple[Reading, Page]]:
-    """Read pictures in their order; gives what was read in each, and its page.
-
-    Args:
-        recognizer: what reads them.
-        files: the pictures.
-        errors: where to add what cannot be read.
-    """
-
-    def pages() -> Iterator[tuple[tuple[Path, float], Page]]:
-        for file in files:
-            try:
-                picture = open_picture(file)
-                yield (file, picture.reduction), find(brightness(picture.image))
-            except UserError as error:
-                errors.append(error)
-
-    for (file, reduction), page, rows in read_pages(recognizer, pages()):
-        yield Reading(file, rows, reduction), page
-
-
-def read_pages(recognizer: Recognizer, pages: Iterable[tuple[What, Page]]) -> Iterator[tuple[What, Page, Rows]]:
-    """Read pages, many small ones or a few large ones together; gives each back with what it is and its digits."""
-    waiting: list[tuple[What, Page]] = []
-
-    def together() -> Iterator[tuple[What, Page, Rows]]:
-        answers = recognizer.read([page for _, page in waiting])
-        yield from ((what, page, rows) for (what, page), rows in zip(waiting, answers, strict=True))
-        waiting.clear()
-
-    pixels = 0
-    for one in pages:
-        waiting.append(one)
-        pixels += one[1].ink.size
-        if len(waiting) == PICTURES_AT_ONCE or pixels > PIXELS_AT_ONCE:
-            yield from together()
-            pixels = 0
-    yield from together()
+def _arrays(recognizer: Recognizer, files: Iterable[Path], errors: list[UserError]) -> list[Answer]:
+    answers: list[Answer] = []
+    for file in files:
+        try:
+            found, missed = read_array(recognizer, file)
+        except UserError as error:
+            errors.append(error)
+        else:
+            answers += found
+            errors += missed
+    return answers
 
 
 def as_lines(errors: list[UserError]) -> str:

@@ -1,7 +1,6 @@
 """The reading side of the door: open a model.onnx and ask it for probabilities."""
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import onnxruntime
@@ -16,6 +15,14 @@ SHIPPED = Path(__file__).with_name("shipped.onnx")
 LARGEST_MODEL = 256 * 2**20
 """Bytes; ours have under 1 MB, so a larger file is something else."""
 
+CPU, CARD = "CPUExecutionProvider", "CUDAExecutionProvider"
+"""ONNX Runtime's names for the processor and an NVIDIA card."""
+
+CLASSES = 10
+
+AT_ONCE = {"cpu": 128, "gpu": 16384}
+"""Images a call: so few that LeNet-5's maps stay in a processor's cache, so many that a card is busy."""
+
 EXTERNAL_DATA_KEY = b"\x0a\x08location"
 """How a tensor begins to say that its values are in another file (onnx.proto, TensorProto.external_data)."""
 
@@ -25,12 +32,15 @@ class Reader:
 
     Args:
         path: the file.
+        accelerator: cpu, or gpu for an NVIDIA card.
+        threads: to compute with; 0 for as many as there are cores.
 
     Raises:
-        UserError: if the file is not there or is not a network from 28x28 images to ten probabilities.
+        UserError: if the file is not there or is not a network from 28x28 images to ten probabilities, or ONNX Runtime
+            can use no card.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
         self.path = path
         try:
             if path.stat().st_size > LARGEST_MODEL:
@@ -44,13 +54,19 @@ class Reader:
             ) from error
         if EXTERNAL_DATA_KEY in content:
             raise UserError(f"run={path}: keeps its weights in another file; give a model.onnx that holds them itself")
+        providers = _providers(accelerator)
         onnxruntime.set_default_logger_severity(4)  # what it would print, the error below says in a line
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
         try:
-            self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # onnxruntime's errors have no common class
             raise UserError(
                 f"run={path}: not an ONNX file that can be run; give a run's folder or its model.onnx"
             ) from error
+        if self.session.get_providers()[0] != providers[0]:  # it goes on without a card, and says so to nobody
+            raise UserError("accelerator=gpu: ONNX Runtime finds no usable card; look at nvidia-smi, or use cpu")
+        self.at_once = AT_ONCE[accelerator]
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         signature = [
             (one.name, one.type, one.shape[1:]) for one in self.session.get_inputs() + self.session.get_outputs()
@@ -75,10 +91,30 @@ class Reader:
         except ValueError as error:
             raise UserError(f"run={self.path}: says val/reject_below={text}; must be a number") from error
 
-    def probabilities(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the probabilities, float32 [N, 10], of images, float32 [N, 28, 28] in [0, 1], bright ink on black."""
-        (probabilities,) = self.session.run(["probabilities"], {"image": images[:, None]})
-        return cast(NDArray[np.float32], probabilities)
+    def probabilities(self, images: NDArray[np.float32] | NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Give the probabilities, float32 [N, 10], of images, bright ink on black.
+
+        Args:
+            images: [N, 28, 28], float32 in [0, 1], or uint8.
+        """
+        found = np.empty((len(images), CLASSES), dtype=np.float32)
+        for start in range(0, len(images), self.at_once):
+            some = images[start : start + self.at_once, None]
+            if some.dtype == np.uint8:
+                some = some * np.float32(1 / 255)
+            (found[start : start + self.at_once],) = self.session.run(["probabilities"], {"image": some})
+        return found
+
+
+def _providers(accelerator: str) -> list[str]:
+    if accelerator == "cpu":
+        return [CPU]
+    if CARD not in onnxruntime.get_available_providers():
+        right = "install onnxruntime-gpu in the place of onnxruntime, or use cpu"
+        raise UserError(f"accelerator=gpu: this ONNX Runtime is built for the CPU alone; {right}")
+    if hasattr(onnxruntime, "preload_dlls"):  # finds the libraries that came with torch's CUDA build
+        onnxruntime.preload_dlls()
+    return [CARD, CPU]
 
 
 def find_model(run: str | None, outputs_dir: str) -> Path:

@@ -1,7 +1,9 @@
 """Read the digits of pictures: one or several on each, touching ones parted, and what is no digit told from digits."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +53,14 @@ class Digit:
         return UNREADABLE if self.rejected else str(self.probabilities.argmax())
 
 
+PICTURES_AT_ONCE = 512
+"""How many pictures go through the network together."""
+
+PIXELS_AT_ONCE = 8_000_000
+"""How many of the pictures' pixels are in memory at once; each takes about 20 bytes."""
+
+What = TypeVar("What")
+
 Rows = list[list[Digit]]
 """From top to bottom, each from left to right."""
 
@@ -67,6 +77,7 @@ class Recognizer:
     def __init__(self, reader: Reader, digits: str, reject: bool) -> None:
         self.reader = reader
         self.digits = digits
+        self.reject = reject
         self.threshold = reader.threshold if reject else 0.0
 
     def read(self, pages: list[Page]) -> list[Rows]:
@@ -149,6 +160,25 @@ class Recognizer:
             Digit(piece, image, row, bool(row.max() < self.threshold))
             for (_, piece), image, row in zip(wanted, images, probabilities, strict=True)
         ]
+
+
+def read_pages(recognizer: Recognizer, pages: Iterable[tuple[What, Page]]) -> Iterator[tuple[What, Page, Rows]]:
+    """Read pages, many small ones or a few large ones together; gives each back with what it is and its digits."""
+    waiting: list[tuple[What, Page]] = []
+
+    def together() -> Iterator[tuple[What, Page, Rows]]:
+        answers = recognizer.read([page for _, page in waiting])
+        yield from ((what, page, rows) for (what, page), rows in zip(waiting, answers, strict=True))
+        waiting.clear()
+
+    pixels = 0
+    for one in pages:
+        waiting.append(one)
+        pixels += one[1].ink.size
+        if len(waiting) == PICTURES_AT_ONCE or pixels > PIXELS_AT_ONCE:
+            yield from together()
+            pixels = 0
+    yield from together()
 
 
 def _like_a_stroke(digit: Digit) -> bool:

@@ -21,9 +21,9 @@ from digits.handwriting.page import Page, find
 from digits.reading.config import ScoreConfig
 from digits.reading.explain import fit
 from digits.reading.labelled import NO_DIGIT, Labelled, find_labelled
-from digits.reading.predict import as_lines, folder, read_pages, write_picture
+from digits.reading.predict import as_lines, folder, write_picture
 from digits.reading.reader import Reader, find_model
-from digits.reading.recognize import Recognizer, Rows
+from digits.reading.recognize import Recognizer, Rows, read_pages
 from digits.runs import write_text
 
 CELL, COLUMNS, MOST_MISREAD = 96, 6, 300

@@ -1,0 +1,129 @@
+"""Read many pictures: images that are in the network's form all at once, others on all cores."""
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.errors import UserError
+from digits.handwriting.load import brightness, open_picture
+from digits.handwriting.page import Page, find
+from digits.reading.answers import Answer, ImageAnswer, Reading, printable
+from digits.reading.arrays import in_mnist_form, read_images
+from digits.reading.reader import Reader
+from digits.reading.recognize import Recognizer, read_pages
+
+WORTH_IT = 2.0
+"""Seconds of work on one core from which on processes on the others are started, which takes half a second."""
+
+PICTURES_PER_SECOND, BYTES_PER_SECOND = 1000, 20e6
+"""What a core reads, of small pictures and of large files."""
+
+AT_ONCE = 64
+"""Pictures that a process is given together."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture to read."""
+
+    name: Path
+    """Of its file, with its number in an .npz."""
+    image: NDArray[np.uint8] | None = None
+    """[height, width], of an .npz; None where `name` is the file."""
+
+    def open(self) -> tuple[float, Page]:
+        """Find its ink; gives how much it was reduced, and its page.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
+        if self.image is not None:
+            return 1.0, find(self.image.astype(np.float32))
+        picture = open_picture(self.name)
+        return picture.reduction, find(brightness(picture.image))
+
+
+Found = tuple[list[Reading], list[UserError]]
+"""What was read, and what could not be."""
+
+
+def read(recognizer: Recognizer, sources: Iterable[Source], errors: list[UserError]) -> Iterator[tuple[Reading, Page]]:
+    """Read pictures in their order, in this process; gives what was read in each, and its page.
+
+    Args:
+        recognizer: what reads them.
+        sources: the pictures.
+        errors: where to add what cannot be read.
+    """
+
+    def pages() -> Iterator[tuple[tuple[Path, float], Page]]:
+        for source in sources:
+            try:
+                reduction, page = source.open()
+                yield (source.name, reduction), page
+            except UserError as error:
+                errors.append(error)
+
+    for (name, reduction), page, rows in read_pages(recognizer, pages()):
+        yield Reading(name, rows, reduction), page
+
+
+def read_array(recognizer: Recognizer, file: Path) -> tuple[list[Answer], list[UserError]]:
+    """Read the images of an .npz file.
+
+    Raises:
+        UserError: if it is not as it must be.
+    """
+    images = read_images(file)
+    formed = in_mnist_form(images)
+    numbers = np.flatnonzero(formed)
+    probabilities = recognizer.reader.probabilities(images if formed.all() else images[formed])
+    columns = (
+        numbers.tolist(),
+        probabilities.argmax(axis=1).tolist(),
+        (probabilities.max(axis=1) < recognizer.threshold).tolist(),
+        probabilities.astype(np.float64).round(6).tolist(),
+    )
+    stem = printable(file)
+    answers: dict[int, Answer] = {
+        number: ImageAnswer(f"{stem}[{number}]", *known) for number, *known in zip(*columns, strict=True)
+    }
+    others = [Source(Path(f"{file}[{number}]"), images[number]) for number in np.flatnonzero(~formed).tolist()]
+    found, errors = read_on_all_cores(recognizer, others)
+    answers |= {int(str(one.file).rpartition("[")[2][:-1]): one for one in found}
+    return [answers[number] for number in sorted(answers)], errors
+
+
+def read_on_all_cores(recognizer: Recognizer, sources: list[Source]) -> Found:
+    """Read pictures in their order, in several processes where that is worth starting them."""
+    files = sum(source.name.stat().st_size for source in sources if source.image is None and source.name.exists())
+    cores = min(os.cpu_count() or 1, len(sources))
+    if cores < 2 or len(sources) / PICTURES_PER_SECOND + files / BYTES_PER_SECOND < WORTH_IT:
+        errors: list[UserError] = []
+        return [reading for reading, _ in read(recognizer, sources, errors)], errors
+    parts = [sources[start : start + AT_ONCE] for start in range(0, len(sources), AT_ONCE)]
+    model = recognizer.reader.path
+    # spawn, because a process with threads, as ONNX Runtime has them, cannot be forked safely
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores, context, _begin, (model, recognizer.digits, recognizer.reject)) as processes:
+        found = list(processes.map(_read_part, parts))
+    return [one for readings, _ in found for one in readings], [one for _, errors in found for one in errors]
+
+
+_recognizers: list[Recognizer] = []
+"""Of a process that reads for another one: its own."""
+
+
+def _begin(model: Path, digits: str, reject: bool) -> None:
+    _recognizers.append(Recognizer(Reader(model, threads=1), digits, reject))
+
+
+def _read_part(sources: list[Source]) -> Found:
+    errors: list[UserError] = []
+    return [reading for reading, _ in read(_recognizers[0], sources, errors)], errors
