@@ -13,6 +13,7 @@ from PIL import Image
 
 from digits import runs
 from digits.benchmarks.config import BenchmarkConfig
+from digits.benchmarks.turns import ratio
 from digits.config import ROOT, project_path
 from digits.data import mnist
 from digits.devices import Device
@@ -25,6 +26,9 @@ Parts = dict[str, tuple[dict[str, list[float]], str]]
 
 TRAINING = "import lightning.pytorch, torch._dynamo"
 """What a run cannot do without: Lightning for training, torch._dynamo for writing model.onnx."""
+
+
+FIT = "of it, the fit"
 
 
 def predicting(config: BenchmarkConfig, device: Device, say: Say) -> tuple[Parts, list[str]]:
@@ -64,12 +68,10 @@ def starting(config: BenchmarkConfig, device: Device, say: Say) -> tuple[Parts, 
             "train.py experiment=fast/lenet5": [*fast, f"outputs_dir={folder}"],
         }
         outputs = Path(folder) / "lenet5"
-        seconds, fits = _in_turn(commands, config.rounds, say, lambda: _fit(outputs)), []
-        fits = seconds.pop("fit")[1:]
-    seconds["of it, the fit"] = fits
+        seconds = _in_turn(commands, config.rounds, say, lambda: _fit(outputs))
     whole, imports = seconds["train.py experiment=fast/lenet5"], seconds[TRAINING]
-    shares = sorted((one - fit) / least for one, fit, least in zip(whole, fits, imports, strict=True))
-    notes = [f"the whole quick run less its fit takes {shares[len(shares) // 2]:.2f} times these imports"]
+    besides = [one - fit for one, fit in zip(whole, seconds[FIT], strict=True)]
+    notes = [f"the whole quick run less its fit takes {ratio(besides, imports):.2f} times these imports"]
     return {"from Enter to the end": (seconds, TRAINING)}, [*notes, *_imports()]
 
 
@@ -84,7 +86,7 @@ def _fit(outputs: Path) -> float:
 def _in_turn(
     commands: dict[str, list[str]], rounds: int, say: Say, after: Callable[[], float] | None = None
 ) -> dict[str, list[float]]:
-    """Time commands in turn, one round to warm up; `after` gives one more figure of each round, named fit."""
+    """Time commands in turn, one round to warm up; `after` gives one more figure of each round, FIT."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, arguments in commands.items():
@@ -95,8 +97,9 @@ def _in_turn(
             wrong = name == "train.py with a wrong setting"
             if done.returncode != 2 * wrong:
                 raise RuntimeError(f"{name}: {done.stderr.decode()}")
-        if after is not None:
-            seconds.setdefault("fit", []).append(after())
+        fit = None if after is None else after()
+        if number and fit is not None:
+            seconds.setdefault(FIT, []).append(fit)
         say("warmed up" if number == 0 else f"round {number} of {rounds}")
     return seconds
 

@@ -1,0 +1,115 @@
+"""Captured steps: on a card the same as one after the other; the way to there also with a stand-in for the card."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+import torch
+from conftest import Train
+from run_folders import rows, weights
+
+from digits.models.capture import CapturedSteps
+from digits.models.classifier import DigitClassifier
+
+
+class StandIn:
+    """Does again what was done while it was current, as a CUDA graph does; it holds the calls, not the kernels."""
+
+    current: "StandIn | None" = None
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+
+    def replay(self) -> None:
+        for call in self.calls:
+            call()
+
+
+@contextmanager
+def capturing(graph: StandIn) -> Iterator[None]:
+    StandIn.current = graph
+    yield
+    StandIn.current = None
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the CPU pass for a card; gives the size of each chunk that was captured."""
+    captured: list[int] = []
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", StandIn)
+    monkeypatch.setattr(torch.cuda, "graph", capturing)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: StandInStream())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: StandInStream())
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
+    take = DigitClassifier.take_steps
+
+    def take_or_keep(self: DigitClassifier, chunk: Any, rates: Any) -> Any:
+        if StandIn.current is None:
+            return take(self, chunk, rates)
+        captured.append(len(chunk.labels))
+        images = chunk.labels.new_empty((len(chunk.labels), 10), dtype=torch.float32)
+        result = images, chunk.labels.clone()
+
+        def again() -> None:
+            for mine, found in zip(result, take(self, chunk, rates), strict=True):
+                mine.copy_(found)
+
+        StandIn.current.calls.append(again)
+        return result
+
+    monkeypatch.setattr(DigitClassifier, "take_steps", take_or_keep)
+    start = DigitClassifier.on_train_start
+
+    def start_with_capture(self: DigitClassifier) -> None:
+        start(self)
+        self.captured = CapturedSteps(self.take_steps, self.device)
+
+    monkeypatch.setattr(DigitClassifier, "on_train_start", start_with_capture)
+    return captured
+
+
+class StandInStream:
+    def wait_stream(self, other: Any) -> None:
+        assert isinstance(other, StandInStream)
+
+
+TYPED = (
+    "data.batch_size=48",
+    "data.chunk_size=3",
+    "trainer.max_epochs=3",
+    "augment=handwriting",
+    "schedule=onecycle",
+)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_replayed_steps_see_each_chunks_images_rates_and_distortion(
+    optimizer: str, train_tiny: Train, card: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replayed = train_tiny(*TYPED, f"optimizer={optimizer}")
+    # 512 images: three chunks of 144 an epoch, the second of which is captured, and one of 80, in the second epoch
+    assert card == [144, 80]
+    monkeypatch.undo()
+    plain = train_tiny(*TYPED, f"optimizer={optimizer}", "outputs_dir=" + str(replayed.parents[1]))
+    # to rounding: a captured step takes its learning rate from a float32
+    torch.testing.assert_close(weights(replayed), weights(plain), rtol=1e-3, atol=1e-5)
+    assert [one["step"] for one in rows(replayed)] == [one["step"] for one in rows(plain)]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_on_a_card_captured_steps_are_those_taken_one_after_the_other(
+    optimizer: str, train_tiny: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captured = train_tiny(*TYPED, f"optimizer={optimizer}", "trainer.accelerator=gpu")
+    monkeypatch.setattr(CapturedSteps, "__call__", lambda self, chunk, rates: self.take_steps(chunk, rates))
+    plain = train_tiny(*TYPED, f"optimizer={optimizer}", "trainer.accelerator=gpu")
+    for one, other in zip(rows(captured), rows(plain), strict=True):
+        assert float(one["train/loss"]) == pytest.approx(float(other["train/loss"]), rel=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
+def test_on_a_card_lbfgs_runs_plainly(train_tiny: Train) -> None:
+    assert rows(train_tiny("optimizer=lbfgs", "trainer.max_epochs=2", "trainer.accelerator=gpu"))

@@ -1,0 +1,147 @@
+"""Images from .npz files: which are taken as they are, which are read as pictures, and what is refused."""
+
+import csv
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Command
+from numpy.typing import NDArray
+
+from digits.data import mnist
+from digits.reading import many
+from digits.reading.arrays import in_mnist_form
+
+
+@pytest.fixture(scope="module")
+def images(data_dir: Path) -> NDArray[np.uint8]:
+    """MNIST's first 300 test images."""
+    found: NDArray[np.uint8] = mnist.read(data_dir, train=False)[0][:300].numpy()
+    return found
+
+
+def saved(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def answers(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_all_of_mnist_is_in_its_form(data_dir: Path) -> None:
+    for train in (True, False):
+        assert in_mnist_form(mnist.read(data_dir, train)[0].numpy()).all()
+
+
+def test_what_is_moved_inverted_or_empty_is_not(images: NDArray[np.uint8]) -> None:
+    assert not in_mnist_form(255 - images).any()
+    assert not in_mnist_form(np.roll(images, 2, axis=1)).any()
+    assert not in_mnist_form(np.roll(images, -2, axis=2)).any()
+    assert not in_mnist_form(np.zeros((3, 28, 28), np.uint8)).any()
+    assert not in_mnist_form(np.pad(images, ((0, 0), (1, 1), (1, 1)))).any()
+
+
+def test_images_are_read_in_order_those_in_form_and_others(
+    images: NDArray[np.uint8], command: Command, tmp_path: Path
+) -> None:
+    mixed = images.copy()
+    mixed[1::2] = 255 - mixed[1::2]  # dark on light: through the steps from a picture to the network's form
+    file, out = saved(tmp_path / "some.npz", x=mixed, y=np.arange(300)), tmp_path / "answers.csv"
+    outcome = command("predict", f"img={file}", "run=shipped", "format=csv", f"out={out}")
+    assert outcome.code == 0, outcome.err
+    found = answers(out)
+    assert [one["file"] for one in found] == [f"{file}[{number}]" for number in range(300)]
+    plain = tmp_path / "plain.csv"
+    assert command("predict", f"img={saved(tmp_path / 'p.npz', x=images)}", f"out={plain}", "format=csv").code == 0
+    same = [one["answer"] == other["answer"] for one, other in zip(found, answers(plain), strict=True)]
+    assert all(same[::2])
+    assert sum(same) > 290
+
+
+def test_table_and_json_are_as_for_pictures(images: NDArray[np.uint8], command: Command, tmp_path: Path) -> None:
+    file = saved(tmp_path / "few.npz", x_test=images[:2].reshape(2, 784))
+    outcome = command("predict", f"img={file}", "run=shipped", "format=json")
+    (first, second) = json.loads(outcome.out)
+    assert (first["answer"], second["answer"]) == ("7", "2")
+    assert first["digits"] == [
+        {"row": 0, "answer": "7", "likeliest": 7, "confidence": first["confidence"], "box": [0, 0, 28, 28]}
+    ]
+    assert first["p7"] == first["confidence"]
+    assert "few.npz[1]" in command("predict", f"img={file}", "run=shipped").out
+
+
+def test_many_pictures_are_read_by_several_processes_as_by_one(
+    images: NDArray[np.uint8], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = saved(tmp_path / "odd.npz", x=np.concatenate([255 - images[:140], np.zeros((1, 28, 28), np.uint8)]))
+    one, several = tmp_path / "one.csv", tmp_path / "several.csv"
+    assert command("predict", f"img={file}", "run=shipped", "format=csv", f"out={one}").code == 0
+    monkeypatch.setattr(many, "WORTH_IT", 0.0)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    outcome = command("predict", f"img={file}", "run=shipped", "format=csv", f"out={several}")
+    assert outcome.code == 0, outcome.err
+    assert answers(one)[-1]["reason"] == "no ink"
+    for first, second in zip(answers(one), answers(several), strict=True):
+        assert (first["file"], first["answer"]) == (second["file"], second["answer"])
+
+
+def test_a_damaged_picture_among_many_is_named(
+    draw: Any, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        draw(f"some/{number}.png")
+    (tmp_path / "some" / "1.png").write_bytes(b"no picture")
+    monkeypatch.setattr(many, "WORTH_IT", 0.0)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    outcome = command("predict", f"img={tmp_path / 'some'}", "run=shipped", "format=csv")
+    assert outcome.code == 2
+    assert "1.png: " in outcome.err
+    assert len(outcome.out.splitlines()) == 1 + 2
+
+
+class Runs:
+    """What a stranger's file would run."""
+
+    def __reduce__(self) -> Any:
+        return exec, ("raise SystemExit('it ran')",)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"y": np.arange(3)}, "has none of the arrays x, images, x_test, x_train"),
+        ({"x": np.zeros((3, 28))}, "x is float64 [3, 28]; must be uint8 [N, height, width]"),
+        ({"x": np.zeros((0, 28, 28), np.uint8)}, "x is uint8 [0, 28, 28]; must be"),
+        ({"x": np.zeros((2, 28, 28, 3), np.uint8)}, "x is uint8 [2, 28, 28, 3]; must be"),
+        ({"x": np.full((2, 28, 28), -1)}, "x is int64 [2, 28, 28]; must be"),
+        ({"x": np.array([Runs()])}, "cannot be read as .npz"),
+    ],
+)
+def test_other_arrays_are_refused(arrays: Any, message: str, command: Command, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pickle, "HIGHEST_PROTOCOL", 4)
+        file = saved(tmp_path / "other.npz", **arrays)
+    outcome = command("predict", f"img={file}", "run=shipped")
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[-1].startswith(f"error: {file}: ")
+    assert message in outcome.err
+
+
+def test_steps_are_for_picture_files(images: NDArray[np.uint8], command: Command, tmp_path: Path) -> None:
+    file = saved(tmp_path / "few.npz", x=images[:2])
+    for key in ("explain", "annotate"):
+        outcome = command("predict", f"img={file}", f"{key}={tmp_path / 'steps'}")
+        assert outcome.code == 2
+        assert outcome.err.startswith(f"error: {key}: is for picture files, and {file} has arrays")
+    assert not (tmp_path / "steps").exists()
+
+
+def test_without_a_card_gpu_says_what_is_missing(draw: Any, command: Command) -> None:
+    outcome = command("predict", f"img={draw('one.png')}", "run=shipped", "accelerator=gpu")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: accelerator=gpu: ")
