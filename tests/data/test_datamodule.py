@@ -64,7 +64,9 @@ def test_the_split_depends_on_its_own_seed_alone(data_dir: Path) -> None:
 def batches(chunk_size: int, seed: int, epoch: int, *others: Share, batches_per_epoch: int = 100) -> list[list[int]]:
     """The indices of each mini-batch: 10 from the first 1,000 images, and what the other shares add."""
     shares = [Share(range(1000), 10), *others]
-    sampler = ChunkSampler(lambda _: shares, batches_per_epoch, chunk_size, seed, lambda: epoch, torch.device("cpu"))
+    sampler = ChunkSampler(
+        lambda _: shares, lambda _: batches_per_epoch, chunk_size, seed, lambda: epoch, torch.device("cpu")
+    )
     chunks = list(sampler)
     size = sum(share.per_batch for share in shares)
     assert {len(chunk) for chunk in chunks[:-1]} <= {size * chunk_size}
@@ -140,5 +142,5 @@ def test_later_epochs_take_the_images_with_the_largest_losses(data_dir: Path) ->
     assert list(share.images) == [45, 46, 47, 48, 49, 95, 96, 97, 98, 99]
     assert (data.steps(1), data.steps(3)) == (25, 25 + 3 + 3)
     assert [data.images_in(epoch) for epoch in (0, 1, 2)] == [100, 10, 10]
-    found = torch.cat(list(ChunkSampler(data.shares_of, None, 2, 1, lambda: 1, torch.device("cpu"))))
+    found = torch.cat(list(ChunkSampler(data.shares_of, data.steps_in, 2, 1, lambda: 1, torch.device("cpu"))))
     assert sorted(found.tolist()) == list(share.images)

@@ -168,7 +168,9 @@ def data(config: TrainConfig) -> MNISTDataModule:
 def test_online_sgd_is_the_articles_to_rounding(train_tiny: Train, tiny: list[str]) -> None:
     typed = ("experiment=online_sgd_01", "data.steps_per_epoch=1", "data.val_size=0")
     module = data(settings(*tiny, *typed))
-    (first,) = next(iter(ChunkSampler(module.shares_of, 1, 1, 1, lambda: 0, torch.device("cpu")))).tolist()
+    (first,) = next(
+        iter(ChunkSampler(module.shares_of, module.steps_in, 1, 1, lambda: 0, torch.device("cpu")))
+    ).tolist()
     image, label = module.train_set.images[[first]], module.train_set.labels[[first]]
     model = network("experiment=online_sgd_01")
     before = exact(model.state_dict())

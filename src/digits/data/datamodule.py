@@ -9,6 +9,7 @@ from typing import Any, cast
 import lightning.pytorch as L
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -97,7 +98,7 @@ class ResidentImages(Dataset[Taken]):
 class Share:
     """What each mini-batch takes from one part of the images."""
 
-    images: Sequence[int]
+    images: Sequence[int] | NDArray[np.int64]
     """The part: its indices."""
     per_batch: int
 
@@ -117,7 +118,7 @@ class ChunkSampler(Sampler[Tensor]):
     Args:
         shares: gives what the mini-batches of an epoch are made of; the last one of a pass over the first part takes
             what is left of it.
-        batches: mini-batches an epoch; None for a pass over the first part.
+        batches: gives the mini-batches of an epoch.
         chunk_size: mini-batches a chunk; the last chunk has what is left.
         seed: what to shuffle by.
         epoch: gives the epoch to shuffle for; asked with an epoch's first chunk, because a run that goes on makes its
@@ -128,7 +129,7 @@ class ChunkSampler(Sampler[Tensor]):
     def __init__(
         self,
         shares: Callable[[int], list[Share]],
-        batches: int | None,
+        batches: Callable[[int], int],
         chunk_size: int,
         seed: int,
         epoch: Callable[[], int],
@@ -145,8 +146,7 @@ class ChunkSampler(Sampler[Tensor]):
         """Give index tensors, int64 [images of a chunk], on the device."""
         epoch = self.epoch()
         rng = np.random.default_rng((self.seed, epoch))
-        shares = self.shares(epoch)
-        wanted = self.batches or shares[0].batches
+        shares, wanted = self.shares(epoch), self.batches(epoch)
         parts: list[list[np.ndarray]] = []
         for share in shares:
             one_pass = not parts and wanted == share.batches
@@ -161,7 +161,7 @@ class ChunkSampler(Sampler[Tensor]):
 
     def __len__(self) -> int:
         """Count the chunks of the epoch."""
-        return -(-(self.batches or self.shares(self.epoch())[0].batches) // self.chunk_size)
+        return -(-self.batches(self.epoch()) // self.chunk_size)
 
 
 class MNISTDataModule(L.LightningDataModule):
@@ -245,9 +245,14 @@ class MNISTDataModule(L.LightningDataModule):
 
     def steps(self, epochs: int) -> int:
         """Count the optimizer steps, which is mini-batches, of so many epochs."""
+        return self.steps_in(0) + (epochs - 1) * self.steps_in(1)
+
+    def steps_in(self, epoch: int) -> int:
+        """Count those of an epoch, from 0."""
         if self.config.steps_per_epoch is not None:
-            return epochs * self.config.steps_per_epoch
-        return self.shares[0].batches + (epochs - 1) * Share(range(self.hard_images), self.shares[0].per_batch).batches
+            return self.config.steps_per_epoch
+        first = self.shares[0]
+        return -(-(self.hard_images if epoch else len(first.images)) // first.per_batch)
 
     @property
     def hard_images(self) -> int:
@@ -260,7 +265,7 @@ class MNISTDataModule(L.LightningDataModule):
             return self.shares
         first = self.shares[0]
         worst = self.losses.cpu().topk(self.hard_images).indices.sort().values
-        return [Share(worst.tolist(), first.per_batch)]
+        return [Share(worst.numpy(), first.per_batch)]
 
     @property
     def batch_size(self) -> int:
@@ -294,7 +299,7 @@ class MNISTDataModule(L.LightningDataModule):
         at_once = CHUNK_IMAGES[device.type == "cuda"]
         sampler = ChunkSampler(
             self.shares_of,
-            self.config.steps_per_epoch,
+            self.steps_in,
             self.config.chunk_size or max(1, at_once // self.batch_size),
             self.seed,
             lambda: trainer.current_epoch,
