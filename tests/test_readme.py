@@ -26,6 +26,9 @@ SET_UP = "python3 -m venv .venv && . .venv/bin/activate && pip install uv && uv 
 RUN_ELSEWHERE = {
     SET_UP + "pytest --cov": ".ci/run runs it, as it stands in the README; it is this test run",
     "pre-commit run --all-files": ".ci/run runs it",
+    "python src/benchmark.py": "tests/benchmarks, with fewer images and rounds, as it starts processes of its own",
+    "python src/benchmark.py what=predict": "tests/benchmarks",
+    "python src/benchmark.py what=start": "tests/benchmarks",
     "tensorboard --logdir outputs": "below, as a process of its own",
     "python src/draw.py": "tests/web/test_server.py, as a process of its own, until Ctrl-C",
 }
@@ -51,6 +54,7 @@ def workplace(
         np.savetxt(tmp_path / name, np.hstack([columns[part], pixels[part]]), fmt="%d", delimiter=",")
     for name in ("my_digit.png", "page.jpg", "one.png", "two.jpg", "scans/a.png", "digits/me/7_1.png", "mine/7_1.png"):
         draw(name)
+    np.savez(tmp_path / "images.npz", x=images[:20].numpy())
     outputs = tmp_path / "outputs"
     shutil.copytree(finished, outputs / "lenet5" / "2026-11-20_12-00-00")
     monkeypatch.chdir(tmp_path)

@@ -36,7 +36,7 @@ def test_each_round_gives_everyone_a_turn() -> None:
     contenders = [Contender(name, steady, {"images": images}) for name, images in (("one", 10), ("two", 1000))]
     rates = images_per_second(contenders, 3, said.append)
     assert [len(values) for values in rates.values()] == [3, 3]
-    assert said == ["starting one", "starting two", "warmed up", "round 1 of 3", "round 2 of 3", "round 3 of 3"]
+    assert said == ["one is ready", "two is ready", "warmed up", "round 1 of 3", "round 2 of 3", "round 3 of 3"]
 
 
 def test_what_one_of_them_raises_is_raised() -> None:

@@ -56,12 +56,13 @@ def images_per_second(contenders: list[Contender], rounds: int, say: Callable[[s
     processes, pipes = [], {}
     try:
         for one in contenders:
-            say(f"starting {one.name}")
             pipes[one.name], theirs = context.Pipe()
             processes.append(context.Process(target=_work, args=(one.work, theirs, one.arguments), daemon=True))
             processes[-1].start()
             theirs.close()
-            _answer(pipes[one.name], one.name)
+        for name, pipe in pipes.items():
+            _answer(pipe, name)
+            say(f"{name} is ready")
         rates: dict[str, list[float]] = {one.name: [] for one in contenders}
         for number in range(rounds + 1):
             for name, pipe in pipes.items():
