@@ -43,8 +43,9 @@ def test_the_faster_one_is_taken_and_remembered(tmp_path: Path, measured: list[f
     assert sorted(json.loads((tmp_path / precision.FILE).read_text()).values()) == ["32-true", "bf16-mixed"]
 
 
-def test_what_was_remembered_may_be_damaged(tmp_path: Path, measured: list[float]) -> None:
-    (tmp_path / precision.FILE).write_text("{")
+@pytest.mark.parametrize("damaged", ["{", "[]", "[1]", "{}", '"text"', "\\udcff"])
+def test_what_was_remembered_may_be_damaged(damaged: str, tmp_path: Path, measured: list[float]) -> None:
+    (tmp_path / precision.FILE).write_text(damaged)
     measured += [1.05]  # less than is worth it
     assert chosen(tmp_path) == "32-true"
 

@@ -23,6 +23,7 @@ PATH_SETTINGS = (
     "data.mine",
     "data.path",
     "data.test_path",
+    "data_dir",
     "experiments",
     "explain",
     "img",

@@ -48,8 +48,8 @@ def _measured(settings: TrainConfig) -> str:
     key = f"{processor}, torch {torch.__version__}, {size} images, {json.dumps(asdict(settings.model))}"
     path = project_path(settings.data.dir) / FILE
     known: dict[str, str] = {}
-    with suppress(OSError, ValueError):  # not there yet, or damaged: measured anew
-        known = json.loads(path.read_text(encoding="utf-8"))
+    with suppress(OSError, TypeError, ValueError):  # not there yet, or damaged: measured anew
+        known = dict(json.loads(path.read_text(encoding="utf-8")))
     if known.get(key) not in ("32-true", "bf16-mixed"):
         with runs.user_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ class Floor:
     """Moved an image: each map and its gradient is written and read once, and each weight, its gradient and the two
     moments of Adam once a step."""
     operations_per_second: float
-    """Of a product of float32 matrices."""
+    """Of a product of matrices in the precision of the training."""
     bytes_per_second: float
     """Of a copy, reading and writing."""
 
@@ -41,7 +41,7 @@ class Floor:
         return 1 / max(self.operations / self.operations_per_second, self.bytes / self.bytes_per_second)
 
 
-def floor(network: nn.Module, batch_size: int, device: str) -> Floor:
+def floor(network: nn.Module, batch_size: int, device: str, precision: torch.dtype) -> Floor:
     """Count what a step does, and measure how fast the device does such things."""
     network = network.to(device)
     images = torch.zeros(batch_size, 1, 28, 28, device=device)
@@ -63,7 +63,7 @@ def floor(network: nn.Module, batch_size: int, device: str) -> Floor:
     return Floor(
         counter.get_total_flops() / batch_size,
         moved / batch_size,
-        matrix_rate(torch.float32, device),
+        matrix_rate(precision, device),
         copy_rate(device),
     )
 

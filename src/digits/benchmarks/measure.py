@@ -43,9 +43,9 @@ def benchmark(config: BenchmarkConfig) -> None:
     Raises:
         UserError: if there is no such device, or nothing can be written.
     """
+    device = devices.choose(config.accelerator, 1, "accelerator")
     out = project_path(config.outputs_dir) / "benchmark" if config.out is None else Path(config.out).expanduser()
     made_folder("out", out)
-    device = devices.choose(config.accelerator, 1, "accelerator")
     machine = {
         "processor": f"{torch.cpu.get_capabilities().get('cpu_name')}, {os.cpu_count()} cores",
         "device": device.name,
@@ -100,18 +100,19 @@ def _training(config: BenchmarkConfig, device: devices.Device, say: commands.Say
                 rates,
                 "a bare loop over tensors",
             )
-            least = floor(peers.network(model), config.batch_size, where)
+            precision = torch.bfloat16 if settings["none"].trainer.precision == "bf16-mixed" else torch.float32
+            least = floor(peers.network(model), config.batch_size, where, precision)
             share = median(rates["this project"]) / least.images_per_second
             cost = 1 - ratio(rates[names["handwriting"]], rates["this project"])
             notes += [
                 f"{model}: augment=handwriting costs {cost:.0%} of the speed",
                 f"{model}: the floor is {least.images_per_second:,.0f} images/s, of which {share:.0%} is reached: "
-                f"{least.operations / 1e6:.2f} million operations and {least.bytes / 1e3:.0f} thousand bytes an image, "
-                f"{least.operations_per_second / 1e9:.0f} thousand million operations/s of float32 matrices and "
-                f"{least.bytes_per_second / 1e9:.0f} thousand million bytes/s of copies",
+                f"{least.operations / 1e6:.2f} Mflop and {least.bytes / 1e3:.0f} kB an image, at "
+                f"{least.operations_per_second / 1e9:.0f} Gflop/s in matrix products and "
+                f"{least.bytes_per_second / 1e9:.0f} GB/s in copies",
             ]
-    half = matrix_rate(torch.bfloat16, where)
-    notes.append(f"matrices of bfloat16: {half / 1e9:.0f} thousand million operations/s")
+    flops = {str(one).removeprefix("torch."): matrix_rate(one, where) for one in (torch.float32, torch.bfloat16)}
+    notes.append(", ".join(f"matrix products in {name}: {rate / 1e9:.0f} Gflop/s" for name, rate in flops.items()))
     return parts, notes
 
 

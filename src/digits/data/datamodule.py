@@ -26,6 +26,9 @@ CHUNK_IMAGES = (4096, 16384)
 """Images a chunk where its size is not set, on the CPU and on a card: what Lightning takes for it is then little for
 each image, and on the card a captured chunk is long enough for the next to be prepared meanwhile."""
 
+SCALED_TOGETHER = 512
+"""Images; as float32 they are 1.6 MB, which a core's cache holds."""
+
 TRAINING_DRAWINGS, VALIDATION_DRAWINGS = 1, 2
 """What they are drawn by; not the run's seed, so that every run is validated on the same drawings."""
 
@@ -40,8 +43,8 @@ Taken = tuple[Tensor, Tensor, Tensor]
 class Chunk:
     """Mini-batches, as the bytes that they are made of.
 
-    Each is scaled and distorted when its turn comes, so that a processor has it in its cache, and a card can do that as
-    part of a captured chunk.
+    They are scaled and distorted when their turn comes, so that a processor has them in its cache, and a card can do
+    that as part of a captured chunk.
     """
 
     images: Tensor
@@ -57,10 +60,11 @@ class Chunk:
 
     def __iter__(self) -> Iterator[Batch]:
         """Give images, float32 [batch_size, 1, 28, 28] in [0, 1], and labels; the last ones may be fewer."""
-        parts = zip(self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
-        for place, (images, labels) in enumerate(parts):
-            scaled = images.unsqueeze(1).float().mul_(1 / 255)
-            yield (self.distortion(scaled, self.chances[place]) if self.distortion else scaled), labels
+        together = self.batch_size * max(1, SCALED_TOGETHER // self.batch_size)
+        scaled = (some.unsqueeze(1).float().mul_(1 / 255) for some in self.images.split(together))
+        batches = (images for some in scaled for images in some.split(self.batch_size))
+        for place, (images, labels) in enumerate(zip(batches, self.labels.split(self.batch_size), strict=True)):
+            yield (self.distortion(images, self.chances[place]) if self.distortion else images), labels
 
     def __len__(self) -> int:
         """Count the mini-batches."""

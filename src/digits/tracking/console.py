@@ -1,6 +1,7 @@
 """What a run says while it goes: its lines on the console and in train.log, and a progress bar in a terminal."""
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from digits.data.datamodule import Chunk, MNISTDataModule
 
 log = logging.getLogger("digits")
+
+REFRESH = 0.2
+"""Seconds; faster than that nobody reads."""
 
 console = Console(stderr=True)
 """Both the progress bar's and the log's, so that a line goes above the bar and not through it."""
@@ -71,11 +75,15 @@ class ProgressBar(L.Callback):
         steps = self.data.steps(cast(int, trainer.max_epochs))
         self.task = self.bar.add_task("", total=steps, completed=trainer.global_step, epoch=0, loss=float("nan"))
         self.bar.start()
+        self.due = 0.0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Chunk, batch_idx: int
     ) -> None:
-        """Move the bar by a chunk."""
+        """Move the bar, now and then: for the loss a card would have to finish the chunk first."""
+        if not trainer.is_last_batch and time.perf_counter() < self.due:
+            return
+        self.due = time.perf_counter() + REFRESH
         epoch, loss = trainer.current_epoch + 1, float(outputs["train/loss"])
         self.bar.update(self.task, completed=trainer.global_step, epoch=epoch, loss=loss)
 
