@@ -16,6 +16,7 @@ MISTAKES = {
     "trainer.max_epochs=1.5": "trainer.max_epochs=1.5: must be a whole number",
     "trainer.max_epochs=0": "trainer.max_epochs=0: must be 1 to",
     "trainer.max_epochs=null": "trainer.max_epochs=null: must be a whole number",
+    "experiment=fast/lenet": "experiment=fast/lenet: there is no such experiment; choose one of fast/lenet5, fast/sigm",
     "model=lenet6": "model=lenet6: there is no such model; choose one of lenet5, mlp, sigmoid",
     "model=null": "model=null: a group takes a name",
     "modle=lenet5": "there is no setting modle",

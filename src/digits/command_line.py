@@ -14,7 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
-from digits.config import NAMED, project_path
+from digits.config import NAMED, ROOT, project_path
 from digits.errors import UserError, require_one_of
 
 PATH_SETTINGS = (
@@ -148,8 +148,11 @@ def explain(error: Exception, schema: type) -> str:
     """Say in one line what was wrong with a config that Hydra could not compose."""
     message = str(error)
     if isinstance(error, MissingConfigException) and error.options is not None:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={option}: there is no such {group}; choose one of {', '.join(sorted(error.options))}"
+        group, _, option = str(error.missing_cfg_file).partition("/")
+        folder = ROOT / "conf" / group
+        ours = {file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml")}
+        there = sorted(ours if "/" in option else ours | set(error.options))
+        return f"{group}={option}: there is no such {group}; choose one of {', '.join(there)}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as key=value; quote a value that has spaces, commas or brackets"
     if several := re.match(r"Ambiguous value for argument '([^']+)'", message):

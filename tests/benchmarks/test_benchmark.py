@@ -125,3 +125,10 @@ def test_wrong_settings_are_answered_in_a_line(typed: str, message: str, command
     assert outcome.code == 2
     assert outcome.err.startswith(f"error: {message}")
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_cache_folder_that_cannot_be_made_is_named(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    outcome = command("benchmark", f"data_dir={tmp_path / 'file' / 'data'}", f"out={tmp_path / 'out'}")
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[-1].startswith(f"error: data_dir={tmp_path / 'file' / 'data'}: ")

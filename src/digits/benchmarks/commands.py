@@ -17,6 +17,7 @@ from digits.benchmarks.turns import ratio
 from digits.config import ROOT, project_path
 from digits.data import mnist
 from digits.devices import Device
+from digits.errors import UserError
 
 Say = Callable[[str], None]
 """Takes a line about how far it is."""
@@ -31,10 +32,23 @@ TRAINING = "import lightning.pytorch, torch._dynamo"
 FIT = "of it, the fit"
 
 
+def mnist_folder(config: BenchmarkConfig) -> Path:
+    """Give the cache folder, with MNIST in it.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    folder = project_path(config.data_dir)
+    try:
+        mnist.prepare(folder)
+    except UserError as error:
+        raise UserError(str(error).replace("data.dir", "data_dir", 1)) from error
+    return folder
+
+
 def predicting(config: BenchmarkConfig, device: Device, say: Say) -> tuple[Parts, list[str]]:
     """Time the reading of MNIST's 70,000 images from an .npz, whole commands."""
-    data_dir = project_path(config.data_dir)
-    mnist.prepare(data_dir)
+    data_dir = mnist_folder(config)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "mnist.npz"
         images = np.concatenate([mnist.read(data_dir, train)[0].numpy() for train in (True, False)])

@@ -23,7 +23,6 @@ from digits.benchmarks.floor import floor, matrix_rate
 from digits.benchmarks.turns import Contender, images_per_second, ratio
 from digits.command_line import as_typed, checked
 from digits.config import ROOT, TrainConfig, project_path
-from digits.data import mnist
 from digits.precision import resolved
 from digits.reading.predict import folder as made_folder
 from digits.reading.predict import write_picture
@@ -79,8 +78,7 @@ def say(line: str) -> None:
 def _training(config: BenchmarkConfig, device: devices.Device, say: commands.Say) -> tuple[commands.Parts, list[str]]:
     """Measure images/s of training, validation and TensorBoard included where there is any."""
     where = "cpu" if device.accelerator == "cpu" else "cuda"
-    data_dir = project_path(config.data_dir)
-    mnist.prepare(data_dir)
+    data_dir = commands.mnist_folder(config)
     parts, notes = {}, []
     with tempfile.TemporaryDirectory() as outputs:
         for model in config.models:
