@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from digits.data.datamodule import EVALUATION_BATCH_SIZE, MNISTDataModule, ResidentImages
+from digits.data.chunks import ResidentImages
+from digits.data.datamodule import EVALUATION_BATCH_SIZE, MNISTDataModule
 from digits.models.classifier import DigitClassifier
 from digits.models.config import CLASSES
 

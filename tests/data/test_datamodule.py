@@ -12,8 +12,9 @@ import torch
 from conftest import settings
 
 from digits.data import mnist
+from digits.data.chunks import ChunkSampler, Share
 from digits.data.config import DataConfig
-from digits.data.datamodule import ChunkSampler, MNISTDataModule, Share, split
+from digits.data.datamodule import MNISTDataModule, split
 from digits.data.strokes import NOT_A_DIGIT
 
 

@@ -15,7 +15,8 @@ from run_folders import steps, weights
 from torch import Tensor, nn
 
 from digits.config import TrainConfig
-from digits.data.datamodule import ChunkSampler, MNISTDataModule
+from digits.data.chunks import ChunkSampler
+from digits.data.datamodule import MNISTDataModule
 from digits.models.build import build
 from digits.models.mlp import MLP
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from digits.data.datamodule import Batch, Chunk
+from digits.data.chunks import Batch, Chunk
 
 TakeSteps = Callable[[Chunk, Iterable[float | Tensor]], Batch]
 """From a chunk and a learning rate for each of its mini-batches to what the last layer gave, and the labels."""

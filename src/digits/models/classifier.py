@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from digits.data.datamodule import Batch, Chunk, MNISTDataModule
+from digits.data.chunks import Batch, Chunk
+from digits.data.datamodule import MNISTDataModule
 from digits.models.capture import CapturedSteps
 from digits.models.config import CLASSES, LBFGSConfig, ModelConfig, OptimizerConfig, ScheduleConfig
 from digits.models.optimizers import build_optimizer, rate_factor

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from digits.data.datamodule import Chunk, MNISTDataModule
+from digits.data.chunks import Chunk
+from digits.data.datamodule import MNISTDataModule
 
 log = logging.getLogger("digits")
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from digits.calibration import Calibration, calibrate, logits, scaled
 from digits.calibration import figures as calibration_figures
-from digits.data.datamodule import Chunk, MNISTDataModule
+from digits.data.chunks import Chunk
+from digits.data.datamodule import MNISTDataModule
 from digits.models.classifier import DigitClassifier
 from digits.runs import METRICS_FILE, read_metrics, write_text
 from digits.tracking.console import log
