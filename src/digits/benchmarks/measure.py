@@ -52,7 +52,7 @@ def benchmark(config: BenchmarkConfig) -> None:
         "python": platform.python_version(),
         **{library: version(library) for library in ("torch", "torchvision", "lightning", "onnxruntime", "numpy")},
     }
-    say(f"on {device.name}, torch {machine['torch']}; {config.rounds} rounds")
+    say(f"on {device.name}, torch {machine['torch']}; rounds: {config.rounds}")
     measured = {"train": _training, "predict": commands.predicting, "start": commands.starting}[config.what]
     parts, notes = measured(config, device, say)
     unit = "images/s" if config.what == "train" else "s"

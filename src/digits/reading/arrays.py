@@ -19,7 +19,7 @@ AT_ONCE = 512
 HALF = 0.53
 """Of a pixel, and what MNIST's makers rounded."""
 
-RIGHT = "uint8 [N, height, width], 0 to 255, or N rows of 784"
+RIGHT = "uint8 [N, height, width], 0 to 255, or N rows of 784, with at least one image"
 """What it must be."""
 
 
