@@ -1,34 +1,21 @@
 """The benchmark: everyone has a turn, the figures are those that were measured, and the files are there."""
 
 import json
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import Command
+from conftest import Command, settings
+from contenders import broken, ended, steady
+from run_folders import rows
 from torch import nn
 
-from digits.benchmarks import commands, measure, peers
+from digits.benchmarks import commands, measure, ours, peers
 from digits.benchmarks.floor import floor
-from digits.benchmarks.turns import Contender, Turns, images_per_second, ratio
-
-
-def steady(turns: Turns, images: int) -> None:
-    """Take turns of no work."""
-    while True:
-        turns.wait(images)
-
-
-def broken(turns: Turns) -> None:
-    """Fail in the first turn."""
-    turns.wait()
-    raise ValueError("as it must")
-
-
-def ended(turns: Turns) -> None:
-    """End in the first turn."""
-    turns.wait()
+from digits.benchmarks.turns import Contender, images_per_second, ratio
 
 
 def test_each_round_gives_everyone_a_turn() -> None:
@@ -63,21 +50,66 @@ def test_the_peers_networks_have_our_weights(model: str, weights: int) -> None:
     assert sum(one.numel() for one in peers.network(model).parameters()) == weights
 
 
+class Over(Exception):  # noqa: N818
+    """There are no more turns."""
+
+
+class TwoTurns:
+    """Gives two turns in this process, whose start costs nothing."""
+
+    def __init__(self) -> None:
+        self.images: list[int] = []
+
+    def wait(self, images: int = 0) -> None:
+        self.images.append(images)
+        if len(self.images) == 3:
+            raise Over
+
+
+@pytest.mark.parametrize("peer", [peers.bare, peers.examples, peers.template])
+def test_a_peer_trains_in_each_turn(peer: Any, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    step = torch.optim.Adam.step
+
+    def counted(self: torch.optim.Adam, closure: Any = None) -> Any:
+        steps.append(1)
+        return step(self, closure)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", counted)
+    turns = TwoTurns()
+    with warnings.catch_warnings(), pytest.raises(Over):
+        peer(turns, model="sigmoid", batch_size=64, images=192, data_dir=str(data_dir), device="cpu")
+    assert len(steps) == 2 * 3
+
+
+def test_ours_is_a_run_an_epoch_a_turn(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", sys.stderr)  # given back at the end
+    turns: Any = TwoTurns()
+    config = settings(*tiny, f"outputs_dir={tmp_path}", "trainer.max_epochs=3", "data.hardest=0.5", "run_name=one")
+    with pytest.raises(Over):
+        ours.train(turns, config)
+    assert turns.images == [512, 512, 256]
+    assert len(rows(tmp_path / "lenet5" / "one")) == 2
+
+
 def test_training_is_measured_and_written(
     command: Command, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "PEER_IMAGES", 512)
+    def measured(contenders: list[Contender], rounds: int, say: Any) -> dict[str, list[float]]:
+        say("a round")
+        return {one.name: [1000.0 * place] * rounds for place, one in enumerate(contenders, 1)}
+
+    monkeypatch.setattr(measure, "images_per_second", measured)
     out = tmp_path / "out"
     where = [f"out={out}", f"outputs_dir={tmp_path}", f"data_dir={data_dir}"]
-    outcome = command("benchmark", "models=[sigmoid]", "rounds=1", "accelerator=cpu", "batch_size=512", *where)
+    outcome = command("benchmark", "models=[sigmoid]", "rounds=2", "accelerator=cpu", "batch_size=512", *where)
     assert outcome.code == 0, outcome.err
     found = json.loads((out / "figures.json").read_text())
     (part,) = found["figures"].values()
-    assert [name for name, values in part.items() if len(values) == 1 and values[0] > 0] == list(part)
     assert next(iter(part)) == "this project"
     assert len(part) == 5
     assert found["machine"]["torch"] == torch.__version__.partition("+")[0]
-    assert "| this project |" in outcome.out
+    assert "| this project | 1,000 | 1,000 to 1,000 | 0.33 |" in outcome.out
     assert "the floor is" in (out / "table.md").read_text()
     assert (out / "chart.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["out"]
