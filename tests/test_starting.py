@@ -29,7 +29,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("typed", [["model=lenet5"], ["model=sigmoid"], ["experiment=online_sgd_02"], ["model=mlp"]])
 def test_the_weights_come_back_out_of_the_file(typed: list[str], tmp_path: Path) -> None:
     config = settings(*typed)
-    first, second = (build(config.model, config.optimizer, config.schedule) for _ in range(2))
+    first, second = (build(config) for _ in range(2))
     export(first, 1.7, tmp_path / "model.onnx", {})
     take_weights(second, tmp_path / "model.onnx")
     for one, other in zip(first.parameters(), second.parameters(), strict=True):

@@ -62,7 +62,7 @@ class Row:
     def weights(self) -> int:
         """How many the network has."""
         config = self.wanted[0].settings
-        return sum(one.numel() for one in build(config.model, config.optimizer, config.schedule).parameters())
+        return sum(one.numel() for one in build(config).parameters())
 
     def figures(self) -> dict[str, Any]:
         """Give the columns of the table; accuracies from 0 to 1, the mean over the runs with the range."""

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from digits.data.config import AugmentConfig, DataConfig, DistortionConfig
+from digits.data.config import MOST_AT_ONCE, AugmentConfig, DataConfig, DistortionConfig
 from digits.errors import require, require_one_of
 from digits.models.config import (
     AdamConfig,
     LBFGSConfig,
+    LossConfig,
     MLPConfig,
     ModelConfig,
     OneCycleConfig,
@@ -78,8 +79,14 @@ class TrainConfig:
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     trainer: TrainerConfig
+    loss: LossConfig
+    teacher: str | None
+    """The network whose answers it learns beside the labels: a run's folder, an ensemble's, an .onnx file, or shipped."""
     seed: int
     """What the first weights and the order of the images are drawn by."""
+    members: int
+    """Networks that are trained at once, as one batched network, the second with the seed after `seed`, and so on; what
+    the run keeps is their mean. Each learns as it would alone."""
     run_name: str | None
     """The name of the run's folder in outputs_dir/<model>/; null: date and time."""
     resume: str | None
@@ -104,8 +111,50 @@ class TrainConfig:
         require(
             possible, "trainer.early_stopping.patience", patience, "null where data.val_size=0: nothing to judge by"
         )
+        if self.teacher not in (None, "shipped"):
+            require(self.teacher != "", "teacher", "", "a run's folder, an .onnx file, shipped, or null for none")
+            self.teacher = str(Path(self.teacher or "").expanduser().resolve())
+        self._check_loss()
+        self._check_members()
         exact = not isinstance(self.optimizer, LBFGSConfig) or self.trainer.precision in ("auto", "32-true")
         require(exact, "trainer.precision", self.trainer.precision, "32-true with L-BFGS, whose line search is exact")
+
+
+    @property
+    def seeds(self) -> range:
+        """Those of the members."""
+        return range(self.seed, self.seed + self.members)
+
+    def _check_loss(self) -> None:
+        """Check what is asked beside the labels against the network and the images."""
+        smoothing, model, augment = self.loss.label_smoothing, self.model, self.augment
+        plain = not isinstance(model, MLPConfig) or (model.output, model.loss) == ("softmax", "cross_entropy")
+        right = "0 unless model.output=softmax and model.loss=cross_entropy; see model.targets"
+        require(plain or not smoothing, "loss.label_smoothing", smoothing, right)
+        anew = isinstance(augment, DistortionConfig) and augment.versions is None
+        right = "a number such as 20 where there is a teacher, which is asked about images that stay the same"
+        require(self.teacher is None or not anew, "augment.versions", "null", right)
+
+    def _check_members(self) -> None:
+        """Check that nothing is asked for that several networks at once cannot have."""
+        data, model = self.data, self.model
+        require(1 <= self.members <= 100, "members", self.members, "1 to 100")
+        apart = {
+            "data.batch_size": (data.batch_size, data.batch_size is not None and data.batch_size <= MOST_AT_ONCE),
+            "data.hardest": (data.hardest, data.hardest == 1),
+            "data.mine_share": (data.mine_share, not data.mine_share),
+            "data.mixup": (data.mixup, not data.mixup),
+            "data.negatives": (data.negatives, not data.negatives),
+            "loss": (getattr(model, "loss", None), getattr(model, "loss", None) in (None, "cross_entropy")),
+            "model.dropout": (model.dropout, not model.dropout),
+            "model.l2": (getattr(model, "l2", 0), not getattr(model, "l2", 0)),
+            "model.output": (getattr(model, "output", None), getattr(model, "output", None) in (None, "softmax")),
+            "optimizer": (self.optimizer.name, not isinstance(self.optimizer, LBFGSConfig)),
+            "start_from": (self.start_from, self.start_from is None),
+        }
+        for key, (value, fit) in apart.items():
+            require(self.members == 1 or fit, "members", self.members, f"1 with {key}={value}")
+        require(self.seeds[-1] < 2**32, "members", self.members, f"at most {2**32 - self.seed} with seed={self.seed}")
 
 
 @dataclass
@@ -154,7 +203,7 @@ class CompareConfig:
 
 
 NAMED: dict[str, dict[str, type[Any]]] = {
-    "model": {"lenet5": ModelConfig, "mlp": MLPConfig, "sigmoid": MLPConfig},
+    "model": {"convnet": ModelConfig, "lenet5": ModelConfig, "mlp": MLPConfig, "sigmoid": MLPConfig},
     "augment": {"none": AugmentConfig, "light": DistortionConfig, "handwriting": DistortionConfig},
     "optimizer": {"adam": AdamConfig, "adamw": AdamConfig, "lbfgs": LBFGSConfig, "sgd": SGDConfig},
     "schedule": {"cosine": ScheduleConfig, "none": ScheduleConfig, "onecycle": OneCycleConfig},

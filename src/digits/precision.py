@@ -12,7 +12,7 @@ from digits import runs
 from digits.config import TrainConfig, project_path
 from digits.devices import Device
 from digits.models.build import build
-from digits.models.classifier import MOST_AT_ONCE
+from digits.data.config import MOST_AT_ONCE
 from digits.models.config import CLASSES, LBFGSConfig
 
 FILE = "precision.json"
@@ -60,7 +60,7 @@ def _measured(settings: TrainConfig) -> str:
 
 def _gain(settings: TrainConfig, size: int) -> float:
     """Give how many times as fast as in float32 gradients are in bfloat16, by the fastest of some rounds in turn."""
-    model = build(settings.model, settings.optimizer, settings.schedule)
+    model = build(replace(settings, members=1))
     images, labels = torch.rand(size, 1, 28, 28), torch.arange(size) % CLASSES
     fastest = {False: float("inf"), True: float("inf")}
     for _ in range(ROUNDS):

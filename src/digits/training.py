@@ -22,10 +22,11 @@ from digits import devices, precision, resuming, runs
 from digits.config import ROOT, WITHOUT_INFLUENCE, EvaluateConfig, TrainConfig, project_path
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
-from digits.models.build import build
+from digits.models.averaging import MovingAverage
+from digits.models.build import apart, build
 from digits.models.classifier import DigitClassifier
 from digits.reading.export import export, export_text, take_weights
-from digits.reading.reader import find_model
+from digits.reading.reader import Reader, find_model
 from digits.tracking.console import ProgressBar, console, log, logging_to
 from digits.tracking.tensorboard import TensorBoard
 from digits.tracking.tracker import Tracker
@@ -62,10 +63,11 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
         settings = resuming.started(settings, overrides)
     device = chosen_device(settings)
     settings = precision.resolved(settings, device)
-    data = MNISTDataModule(settings.data, settings.augment, settings.seed)
+    teacher = find_teacher(settings)
+    data = MNISTDataModule(settings.data, settings.augment, settings.seeds, teacher)
     data.prepare_data()
     L.seed_everything(settings.seed, verbose=False)
-    model = build(settings.model, settings.optimizer, settings.schedule)
+    model = build(settings)
     if settings.start_from is not None and checkpoint is None:
         take_weights(model, find_model(settings.start_from, settings.outputs_dir))
     if checkpoint is None:
@@ -99,7 +101,8 @@ def _run(
     board = TensorBoard(folder, resuming.load(checkpoint, settings.model)["global_step"] + 1 if checkpoint else None)
     board.config(config)
     tracker = Tracker(folder, board, data)
-    own = [tracker, resuming.Relocated(), *_checkpoints(settings, folder)]
+    average = [] if settings.optimizer.ema is None else [MovingAverage(settings.optimizer.ema)]
+    own = [tracker, *average, resuming.Relocated(), *_checkpoints(settings, folder)]
     trainer = _trainer(settings, device, folder, [*own, *callbacks], data)
     kept = resuming.kept_checkpoint(folder, settings)
     with suppress(SystemExit):  # what Lightning makes of Ctrl-C, once it has closed everything
@@ -115,7 +118,7 @@ def _run(
     board.close()
     runs.write_text(folder / runs.METRICS_JSON, json.dumps(figures, indent=2) + "\n")
     metadata = _metadata(settings, config, tracker.tested)
-    export(model, calibration.temperature, folder / runs.MODEL_FILE, metadata)
+    export(apart(model), calibration.temperature, folder / runs.MODEL_FILE, metadata)
     _say_tested(tracker.tested)
     log.info("run            %s", shown(folder))
     log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
@@ -139,7 +142,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         raise UserError(f"run: no finished run in {where}; train one first: python src/train.py")
     settings = resuming.load_settings(folder)
     checkpoint = resuming.kept_checkpoint(folder, settings)
-    model = build(settings.model, settings.optimizer, settings.schedule)
+    model = build(settings)
     resuming.restore(model, settings.model, checkpoint)
     device = devices.choose(config.accelerator, 1, "accelerator")
     target = folder / "evaluate"
@@ -149,7 +152,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
             event_file.unlink()
     board = TensorBoard(target)
     needed = replace(settings.data, mine_share=0.0)  # the pictures of one's own that it was trained on may be gone
-    data = MNISTDataModule(needed, settings.augment, settings.seed)
+    data = MNISTDataModule(needed, settings.augment, settings.seeds)
     tracker = Tracker(target, board, data)
     with logging_to(None):
         log.info("testing %s on %s", shown(checkpoint), device.name)
@@ -173,6 +176,20 @@ def chosen_device(settings: TrainConfig) -> devices.Device:
         UserError: for trainer.accelerator=gpu without a usable card.
     """
     return devices.choose(settings.trainer.accelerator, settings.trainer.devices, "trainer.accelerator")
+
+
+def find_teacher(settings: TrainConfig) -> Path | None:
+    """Give the model.onnx of the teacher, None for none.
+
+    Raises:
+        UserError: if there is none where the settings say, or it cannot be read.
+    """
+    if settings.teacher is None:
+        return None
+    try:
+        return Reader(find_model(settings.teacher, settings.outputs_dir)).path
+    except UserError as error:
+        raise UserError(str(error).replace("run=", "teacher=", 1)) from error
 
 
 def shown(path: Path) -> str:

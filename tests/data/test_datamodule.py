@@ -52,7 +52,7 @@ def test_the_split_depends_on_its_own_seed_alone(data_dir: Path) -> None:
     parts = []
     for seed, split_seed in ((1, 0), (2, 0), (1, 1)):
         data = MNISTDataModule(
-            config(data_dir, split_seed=split_seed, train_size=100, val_size=100), settings().augment, seed
+            config(data_dir, split_seed=split_seed, train_size=100, val_size=100), settings().augment, [seed]
         )
         data.setup("fit")
         parts.append((data.train_set.images, data.val_set.images))
@@ -66,7 +66,7 @@ def batches(chunk_size: int, seed: int, epoch: int, *others: Share, batches_per_
     """The indices of each mini-batch: 10 from the first 1,000 images, and what the other shares add."""
     shares = [Share(range(1000), 10), *others]
     sampler = ChunkSampler(
-        lambda _: shares, lambda _: batches_per_epoch, chunk_size, seed, lambda: epoch, torch.device("cpu")
+        lambda _: shares, lambda _: batches_per_epoch, chunk_size, [seed], lambda: epoch, torch.device("cpu")
     )
     chunks = list(sampler)
     size = sum(share.per_batch for share in shares)
@@ -101,7 +101,7 @@ def test_each_mini_batch_has_its_shares_in_their_order() -> None:
 
 def test_drawings_are_resident_behind_mnist(data_dir: Path) -> None:
     drawn = config(data_dir, train_size=100, val_size=20, batch_size=50, strokes=0.2, negatives=0.1, drawings=20)
-    data = MNISTDataModule(drawn, settings().augment, 1)
+    data = MNISTDataModule(drawn, settings().augment, [1])
     data.setup("fit")
     assert data.train_set.labels[100:].tolist() == [*range(10), *range(10), *[NOT_A_DIGIT] * 20]
     assert [(share.images, share.per_batch) for share in data.shares] == [
@@ -115,7 +115,7 @@ def test_drawings_are_resident_behind_mnist(data_dir: Path) -> None:
 
 
 def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
-    data = MNISTDataModule(config(data_dir, train_size=100, val_size=0), settings().augment, 1)
+    data = MNISTDataModule(config(data_dir, train_size=100, val_size=0), settings().augment, [1])
     data.trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     data.setup("test")
     images, labels, indices = next(iter(data.test_dataloader()))
@@ -129,13 +129,13 @@ def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
 
 
 def test_steps_are_counted_with_the_last_smaller_batch(data_dir: Path) -> None:
-    data = MNISTDataModule(config(data_dir, train_size=257, batch_size=128), settings().augment, 1)
+    data = MNISTDataModule(config(data_dir, train_size=257, batch_size=128), settings().augment, [1])
     data.setup("fit")
     assert data.steps(1) == 3
 
 
 def test_later_epochs_take_the_images_with_the_largest_losses(data_dir: Path) -> None:
-    data = MNISTDataModule(config(data_dir, train_size=100, hardest=0.1, batch_size=4), settings().augment, 1)
+    data = MNISTDataModule(config(data_dir, train_size=100, hardest=0.1, batch_size=4), settings().augment, [1])
     data.setup("fit")
     data.losses = torch.arange(100.0) % 50
     assert data.shares_of(0) == data.shares
@@ -143,5 +143,5 @@ def test_later_epochs_take_the_images_with_the_largest_losses(data_dir: Path) ->
     assert list(share.images) == [45, 46, 47, 48, 49, 95, 96, 97, 98, 99]
     assert (data.steps(1), data.steps(3)) == (25, 25 + 3 + 3)
     assert [data.images_in(epoch) for epoch in (0, 1, 2)] == [100, 10, 10]
-    found = torch.cat(list(ChunkSampler(data.shares_of, data.steps_in, 2, 1, lambda: 1, torch.device("cpu"))))
+    found = torch.cat(list(ChunkSampler(data.shares_of, data.steps_in, 2, [1], lambda: 1, torch.device("cpu"))))
     assert sorted(found.tolist()) == list(share.images)

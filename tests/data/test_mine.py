@@ -83,7 +83,7 @@ def test_what_is_wrong_is_one_line_and_leaves_no_run(tmp_path: Path, train_tiny:
 def test_each_batch_has_its_share_before_the_negatives(own: Path, tiny: list[str]) -> None:
     typed = ["data.mine_share=0.1", "data.strokes=0.2", "data.negatives=0.1", f"data.mine={own}"]
     config = settings(*tiny, *typed)
-    data = MNISTDataModule(config.data, config.augment, 1)
+    data = MNISTDataModule(config.data, config.augment, [1])
     data.setup("fit")
     assert [share.per_batch for share in data.shares] == [128 - 26 - 13 - 13, 26, 13, 13]
     mine_part = data.shares[2].images
@@ -115,7 +115,7 @@ def test_the_shares_leave_room_for_mnist() -> None:
 @pytest.mark.parametrize("pieces", [128, 50])
 def test_a_weight_multiplies_their_part_of_the_loss(monkeypatch: pytest.MonkeyPatch, pieces: int) -> None:
     config = settings("model=sigmoid", "data.mine_share=0.1", "data.negatives=0.1", "data.mine_weight=3")
-    model = build(config.model, config.optimizer, config.schedule)
+    model = build(config)
     assert isinstance(model, MLP)
     first = model.linear[0].weight
     data: DataConfig = config.data

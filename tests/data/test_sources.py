@@ -110,7 +110,7 @@ WRITERS: dict[str, Callable[[Path, list[ImageSet]], list[str]]] = {
 def test_every_format_gives_the_same_tensors(kind: str, halves: list[ImageSet], tmp_path: Path) -> None:
     typed = WRITERS[kind](tmp_path, halves)
     config = settings(*typed, f"data.dir={tmp_path / 'cache'}", "data.val_size=0")
-    data = MNISTDataModule(config.data, config.augment, 1)
+    data = MNISTDataModule(config.data, config.augment, [1])
     data.setup("fit")
     for found, expected in zip((data.train_set, data.test_set), halves, strict=True):
         assert found.images.dtype == torch.uint8

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 def network(*overrides: str, seed: int = 1) -> MLP:
     config = settings(*overrides)
     L.seed_everything(seed, verbose=False)
-    model = build(config.model, config.optimizer, config.schedule)
+    model = build(config)
     assert isinstance(model, MLP)
     return model
 
@@ -161,7 +161,7 @@ def gradient(model: MLP, images: Tensor, labels: Tensor) -> dict[str, Array]:
 
 
 def data(config: TrainConfig) -> MNISTDataModule:
-    module = MNISTDataModule(config.data, config.augment, config.seed)
+    module = MNISTDataModule(config.data, config.augment, [config.seed])
     module.setup("fit")
     return module
 
@@ -170,7 +170,7 @@ def test_online_sgd_is_the_articles_to_rounding(train_tiny: Train, tiny: list[st
     typed = ("experiment=online_sgd_01", "data.steps_per_epoch=1", "data.val_size=0")
     module = data(settings(*tiny, *typed))
     (first,) = next(
-        iter(ChunkSampler(module.shares_of, module.steps_in, 1, 1, lambda: 0, torch.device("cpu")))
+        iter(ChunkSampler(module.shares_of, module.steps_in, 1, [1], lambda: 0, torch.device("cpu")))
     ).tolist()
     image, label = module.train_set.images[[first]], module.train_set.labels[[first]]
     model = network("experiment=online_sgd_01")

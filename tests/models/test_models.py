@@ -16,7 +16,7 @@ from digits.models.optimizers import build_optimizer, rate_factor
 
 def network(*overrides: str) -> DigitClassifier:
     config = settings(*overrides)
-    return build(config.model, config.optimizer, config.schedule)
+    return build(config)
 
 
 def weights_by_layer(model: DigitClassifier) -> list[int]:

@@ -26,7 +26,7 @@ from digits.reading.reader import Reader
 
 def test_it_gives_what_the_network_gives(finished: Path, data_dir: Path) -> None:
     config = settings("model=lenet5")
-    model = build(config.model, config.optimizer, config.schedule).eval()
+    model = build(config).eval()
     resuming.restore(model, config.model, finished / "checkpoints" / "best.ckpt")
     images = mnist.read(data_dir, train=False)[0][:500].float() / 255
     with torch.no_grad():
@@ -40,7 +40,7 @@ def test_it_gives_what_the_network_gives(finished: Path, data_dir: Path) -> None
 def test_the_quick_way_of_the_tests_writes_the_same(typed: list[str], tmp_path: Path) -> None:
     config = settings(*typed)
     for temperature in (0.7, 1.3):
-        model = build(config.model, config.optimizer, config.schedule)
+        model = build(config)
         export(model, temperature, tmp_path / "earnest.onnx", {"config": "text"})
         quick_export(model, temperature, tmp_path / "quick.onnx", {"config": "text"})
         earnest, quick = (Reader(tmp_path / f"{name}.onnx") for name in ("earnest", "quick"))
@@ -71,7 +71,7 @@ def test_it_says_what_it_is(finished: Path) -> None:
 
 def test_exporting_leaves_nothing_half_written(tmp_path: Path) -> None:
     config = settings("model=sigmoid")
-    model = build(config.model, config.optimizer, config.schedule)
+    model = build(config)
     with pytest.raises(UserError, match="cannot be written"):
         export(model, 1.0, tmp_path / "nowhere" / "model.onnx", {})
     assert list(tmp_path.iterdir()) == []

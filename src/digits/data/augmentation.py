@@ -48,20 +48,27 @@ class Distortion:
         ranges = (math.radians(config.rotation), config.shear, config.aspect, config.scale, config.shift, config.shift)
         self.ranges = torch.tensor((*ranges, config.thickness), device=device)
 
-    def draw(self, count: int, step: int) -> Chances:
+    def strength(self, epoch: int, epochs: int) -> float:
+        """Give how many times as far as the ranges say an epoch, from 0, of so many distorts."""
+        return 1.0 if epoch < self.config.ends_at(epochs) else self.config.end_strength
+
+    def draw(self, count: int, step: int, strength: float = 1.0) -> Chances:
         """Draw what `count` images are distorted by.
 
         Args:
             count: images of the mini-batch.
             step: the optimizer step that it is for; the same step distorts in the same way.
+            strength: how many times as far as the ranges say.
         """
         # 32 bits, because torch's generator for the CPU takes no more
         self.generator.manual_seed(int(np.random.SeedSequence((self.seed, step)).generate_state(1)[0]))
         device, nodes = self.places.device, len(self.smoothing[0])
         amounts = torch.rand(count, len(self.ranges), generator=self.generator, device=device)
+        if strength != 1:
+            amounts = 0.5 + strength * (amounts - 0.5)
         if not self.config.elastic:
             return (amounts,)
-        return amounts, torch.randn((count, 2, nodes, nodes), generator=self.generator, device=device)
+        return amounts, strength * torch.randn((count, 2, nodes, nodes), generator=self.generator, device=device)
 
     def __call__(self, images: Tensor, chances: Chances) -> Tensor:
         """Distort a mini-batch.

@@ -1,7 +1,8 @@
 """Images as chunks of mini-batches that lie in memory, on the device, as the bytes they are."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +15,34 @@ from digits.data.augmentation import Chances, Distortion
 SCALED_TOGETHER = 512
 """Images; as float32 they are 1.6 MB, which a core's cache holds."""
 
+OWN = ("images", "labels", "answers", "mixes")
+"""Of a chunk's fields, those that tell it from another one of as many images, but for its chances."""
+
 Batch = tuple[Tensor, Tensor]
 """Images and labels."""
 
 Taken = tuple[Tensor, Tensor, Tensor]
 """Images, labels and indices."""
+
+
+class MiniBatch(NamedTuple):
+    """What one optimizer step sees."""
+
+    images: Tensor
+    """float32 [N, 1, 28, 28] in [0, 1]."""
+    labels: Tensor
+    """int64 [N]."""
+    answers: Tensor | None
+    """What a teacher says of the images: the logarithms of its probabilities, float32 [N, 10]."""
+    mix: Tensor | None
+    """The share of each image that is its own, float32; the rest is the one as far from the end of the mini-batch as
+    this is from its beginning. None: all."""
+
+    def split(self, size: int) -> list["MiniBatch"]:
+        """Cut it into pieces of so many images; not where images are mixed."""
+        cut = [one.split(size) for one in (self.images, self.labels)]
+        answers = self.answers.split(size) if self.answers is not None else [None] * len(cut[0])
+        return [MiniBatch(images, labels, one, None) for images, labels, one in zip(*cut, answers, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -39,23 +63,38 @@ class Chunk:
     distortion: Distortion | None = None
     chances: tuple[Chances, ...] = ()
     """What each mini-batch is distorted by, where there is a distortion."""
+    answers: Tensor | None = None
+    """What a teacher says of the images, float32 [N, 10]; see MiniBatch."""
+    mixes: Tensor | None = None
+    """How each mini-batch is mixed, float32 [mini-batches]; see MiniBatch."""
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Give images, float32 [batch_size, 1, 28, 28] in [0, 1], and labels; the last ones may be fewer."""
+    def __iter__(self) -> Iterator[MiniBatch]:
+        """Give the mini-batches; the last one may have fewer images."""
         together = self.batch_size * max(1, SCALED_TOGETHER // self.batch_size)
         scaled = (some.unsqueeze(1).float().mul_(1 / 255) for some in self.images.split(together))
         batches = (images for some in scaled for images in some.split(self.batch_size))
+        answers = None if self.answers is None else self.answers.split(self.batch_size)
         for place, (images, labels) in enumerate(zip(batches, self.labels.split(self.batch_size), strict=True)):
-            yield (self.distortion(images, self.chances[place]) if self.distortion else images), labels
+            distorted = self.distortion(images, self.chances[place]) if self.distortion else images
+            mix = None if self.mixes is None else self.mixes[place]
+            if mix is not None:
+                distorted = distorted.flip(0).lerp_(distorted, mix)
+            yield MiniBatch(distorted, labels, answers and answers[place], mix)
 
     def __len__(self) -> int:
         """Count the mini-batches."""
         return -(-len(self.labels) // self.batch_size)
 
+    def clone(self) -> "Chunk":
+        """Give one like it in memory of its own."""
+        copied = {one: getattr(self, one).clone() for one in OWN if getattr(self, one) is not None}
+        return replace(self, **copied, chances=tuple(tuple(map(torch.clone, one)) for one in self.chances))
+
     @property
     def tensors(self) -> list[Tensor]:
         """All that tells it from another chunk of as many images."""
-        return [self.images, self.labels, *(one for chances in self.chances for one in chances)]
+        own = [getattr(self, one) for one in OWN if getattr(self, one) is not None]
+        return own + [one for chances in self.chances for one in chances]
 
 
 class ResidentImages(Dataset[Taken]):
@@ -106,10 +145,11 @@ class ChunkSampler(Sampler[Tensor]):
             what is left of it.
         batches: gives the mini-batches of an epoch.
         chunk_size: mini-batches a chunk; the last chunk has what is left.
-        seed: what to shuffle by.
+        seeds: what to shuffle by; several for several networks, whose mini-batches are then behind each other.
         epoch: gives the epoch to shuffle for; asked with an epoch's first chunk, because a run that goes on makes its
             iterator before it knows where it stands.
         device: where the indices are wanted; an epoch's go there together.
+        first: gives the index that an epoch counts from, where the images are there in several versions.
     """
 
     def __init__(
@@ -117,21 +157,29 @@ class ChunkSampler(Sampler[Tensor]):
         shares: Callable[[int], list[Share]],
         batches: Callable[[int], int],
         chunk_size: int,
-        seed: int,
+        seeds: Sequence[int],
         epoch: Callable[[], int],
         device: torch.device,
+        first: Callable[[int], int] = lambda _: 0,
     ) -> None:
         self.shares = shares
         self.batches = batches
         self.chunk_size = chunk_size
-        self.seed = seed
+        self.seeds = seeds
         self.epoch = epoch
         self.device = device
+        self.first = first
 
     def __iter__(self) -> Iterator[Tensor]:
         """Give index tensors, int64 [images of a chunk], on the device."""
         epoch = self.epoch()
-        rng = np.random.default_rng((self.seed, epoch))
+        of_all = [self._batches(epoch, seed) for seed in self.seeds]
+        batches = [np.concatenate(of_step) for of_step in zip(*of_all, strict=True)] if len(of_all) > 1 else of_all[0]
+        whole = torch.from_numpy(np.concatenate(batches) + self.first(epoch)).to(self.device)
+        yield from whole.split(len(batches[0]) * self.chunk_size)
+
+    def _batches(self, epoch: int, seed: int) -> list[NDArray[np.int64]]:
+        rng = np.random.default_rng((seed, epoch))
         shares, wanted = self.shares(epoch), self.batches(epoch)
         parts: list[list[np.ndarray]] = []
         for share in shares:
@@ -141,9 +189,7 @@ class ChunkSampler(Sampler[Tensor]):
             for indices in order:
                 rng.shuffle(indices)
             parts.append(np.split(order.ravel(), range(share.per_batch, order.size, share.per_batch))[:wanted])
-        batches = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-        whole = torch.from_numpy(np.concatenate(batches)).to(self.device)
-        yield from whole.split(len(batches[0]) * self.chunk_size)
+        return parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
 
     def __len__(self) -> int:
         """Count the chunks of the epoch."""

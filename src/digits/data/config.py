@@ -7,6 +7,9 @@ from digits.errors import require
 
 MNIST_TRAINING_IMAGES = 60_000
 
+MOST_AT_ONCE = 2048
+"""Images; a larger mini-batch's gradient is summed over pieces, whose activations stay in the processor's cache."""
+
 LARGEST = 1_000_000_000
 """Of whatever is counted: beyond any use, and far from where whole numbers overflow."""
 
@@ -33,6 +36,9 @@ class DataConfig:
     hardest: float
     """The share of the training images that the epochs after the first take: those that were read worst when last seen
     (after Loshchilov and Hutter 2016, Online Batch Selection for Faster Training of Neural Networks)."""
+    mixup: float
+    """How evenly an image is mixed with another one of its mini-batch: both parameters of the beta distribution that the
+    share is drawn from (Zhang et al. 2018, mixup); 0: not at all."""
     val_size: int
     """Training images held out for validation, stratified."""
     train_size: int | None
@@ -68,6 +74,7 @@ class DataConfig:
         require(0 < self.mine_weight <= 1000, "data.mine_weight", self.mine_weight, "above 0, to 1000")
         self._check_shares()
         self._check_hardest()
+        self._check_mixup()
         if self.path is None:
             self.check_fits(MNIST_TRAINING_IMAGES)
 
@@ -97,6 +104,12 @@ class DataConfig:
         passes = self.batch_size is not None and self.steps_per_epoch is None and not others
         right = "1 unless each epoch is a pass over MNIST or data.path in mini-batches, and nothing else"
         require(self.hardest == 1 or passes, "data.hardest", self.hardest, right)
+
+    def _check_mixup(self) -> None:
+        require(0 <= self.mixup <= 100, "data.mixup", self.mixup, "0 to 100")
+        alike = not (self.mine_per_batch or self.negatives_per_batch) and 2 <= (self.batch_size or 0) <= MOST_AT_ONCE
+        right = f"0 unless all of a mini-batch counts alike and data.batch_size is 2 to {MOST_AT_ONCE}"
+        require(self.mixup == 0 or alike, "data.mixup", self.mixup, right)
 
     def check_fits(self, images: int) -> None:
         """Check what is asked of the training images against how many there are.
@@ -159,6 +172,13 @@ class DistortionConfig(AugmentConfig):
     """Of the strokes: 1 is a pixel more or less on each side."""
     elastic: float
     """The standard deviation of the elastic displacement, in pixels."""
+    end_share: float
+    """The share of the run's epochs, the last ones, in which all this is weaker or stronger."""
+    end_strength: float
+    """How many times as strong it then is."""
+    versions: int | None
+    """How many distorted versions of each training image are made before the first step, an epoch taking one of each;
+    null: each image is distorted anew each time. The versions are the same for every seed."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -166,3 +186,11 @@ class DistortionConfig(AugmentConfig):
         for key, most in largest.items():
             value = getattr(self, key)
             require(0 <= value <= most, f"augment.{key}", value, f"0 to {most}")
+        require(0 <= self.end_share <= 1, "augment.end_share", self.end_share, "0 to 1")
+        require(0 <= self.end_strength <= 2, "augment.end_strength", self.end_strength, "0 to 2")
+        right = "1 to 1000, or null for new ones each time"
+        require(self.versions is None or 1 <= self.versions <= 1000, "augment.versions", self.versions, right)
+
+    def ends_at(self, epochs: int) -> int:
+        """Give the first epoch, from 0, of those with another strength; `epochs` where there is none."""
+        return epochs - round(self.end_share * epochs) if self.end_strength != 1 else epochs

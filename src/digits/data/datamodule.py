@@ -1,7 +1,7 @@
 """The LightningDataModule: which images there are, split and shared out, and how an epoch is made of them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from digits.config import project_path
-from digits.data import drawings, mine, mnist, sources
-from digits.data.augmentation import Distortion
+from digits.data import drawings, mine, mnist, sources, teaching, versions
+from digits.data.augmentation import Chances, Distortion
 from digits.data.chunks import Batch, Chunk, ChunkSampler, ResidentImages, Share, Taken
 from digits.data.config import AugmentConfig, DataConfig, DistortionConfig
 from digits.data.formats import ImageSet
@@ -24,6 +24,9 @@ EVALUATION_BATCH_SIZE = 500
 CHUNK_IMAGES = (4096, 16384)
 """Images a chunk where its size is not set, on the CPU and on a card: what Lightning takes for it is then little for
 each image, and on the card a captured chunk is long enough for the next to be prepared meanwhile."""
+
+MIXUP = 4
+"""Tells the random numbers of mixing from those of other things."""
 
 TRAINING_DRAWINGS, VALIDATION_DRAWINGS = 1, 2
 """What they are drawn by; not the run's seed, so that every run is validated on the same drawings."""
@@ -38,14 +41,17 @@ class MNISTDataModule(L.LightningDataModule):
     Args:
         config: the settings of conf/data/.
         augment: the settings of conf/augment/.
-        seed: what the order of the training images is drawn by, and how they are distorted.
+        seeds: what the order of the training images is drawn by, and how they are distorted; several for several networks
+            that are trained at once, each of which has mini-batches of its own.
+        teacher: the model.onnx that is asked about the training images.
     """
 
-    def __init__(self, config: DataConfig, augment: AugmentConfig, seed: int) -> None:
+    def __init__(self, config: DataConfig, augment: AugmentConfig, seeds: Sequence[int], teacher: Path | None = None) -> None:
         super().__init__()
         self.config = config
         self.augment = augment
-        self.seed = seed
+        self.seeds = seeds
+        self.teacher = teacher
         self.folder = project_path(config.dir)
         self.read: tuple[Batch, Batch] | None = None
         """The training and the test images, until they are split."""
@@ -53,7 +59,11 @@ class MNISTDataModule(L.LightningDataModule):
         """For validation, where training has a share of them: `digits` and `negatives`."""
         self.mine: ResidentImages | None = None
         """Pictures of one's own, where training has a share of them."""
-        self.distortion: Distortion | None = None
+        self.distortions: list[Distortion] = []
+        """One for each seed, where images are distorted anew each time."""
+        self.answers: Tensor | None = None
+        """What the teacher says of the training images, where there is one: float32 [N, 10]."""
+        self.prepared = False
         self.losses: Tensor
         """Of each training image when it was last seen, float32, infinite before; kept where `hardest` is below 1."""
 
@@ -93,6 +103,8 @@ class MNISTDataModule(L.LightningDataModule):
         if self.config.negatives_per_batch:
             self._add(parts, self._drawn("negatives"), self.config.negatives_per_batch)
         self.train_set = ResidentImages(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        self.images = len(self.train_set)
+        """Training images of all parts, before there are several versions of them."""
         self.losses = torch.full((len(used),), math.inf)
         self.test_set = ResidentImages(*test)
         self.read = None
@@ -138,12 +150,12 @@ class MNISTDataModule(L.LightningDataModule):
         return sum(share.per_batch for share in self.shares)
 
     def images_in(self, epoch: int) -> int:
-        """Count the training images that the network sees in an epoch, from 0."""
+        """Count the training images that the network sees, or all networks see, in an epoch, from 0."""
         if self.config.steps_per_epoch is None and len(self.shares) == 1:
-            return self.hard_images if epoch else len(self.shares[0].images)
+            return (self.hard_images if epoch else len(self.shares[0].images)) * len(self.seeds)
         first = self.shares[0]
         missing = first.batches * first.per_batch - len(first.images) if self.steps(1) == first.batches else 0
-        return self.steps(1) * self.batch_size - missing
+        return (self.steps(1) * self.batch_size - missing) * len(self.seeds)
 
     def state_dict(self) -> dict[str, Any]:
         """Give what a run that goes on must know of the images: how well each was read."""
@@ -157,20 +169,41 @@ class MNISTDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Taken]:
         """Deal out the training images in shuffled chunks."""
         trainer = cast(L.Trainer, self.trainer)
-        if isinstance(self.augment, DistortionConfig):
-            self.distortion = Distortion(self.augment, self.seed, trainer.strategy.root_device)
         device = trainer.strategy.root_device
-        self.losses = self.losses.to(device)
+        self._prepare_training(device)
         at_once = CHUNK_IMAGES[device.type == "cuda"]
         sampler = ChunkSampler(
             self.shares_of,
             self.steps_in,
-            self.config.chunk_size or max(1, at_once // self.batch_size),
-            self.seed,
+            self.config.chunk_size or max(1, at_once // (self.batch_size * len(self.seeds))),
+            self.seeds,
             lambda: trainer.current_epoch,
             device,
+            self._first_of,
         )
         return self._loader(self.train_set, sampler)
+
+    def _prepare_training(self, device: torch.device) -> None:
+        """Make what training alone needs; once, though Lightning may ask again for each epoch."""
+        if self.prepared:
+            return
+        self.prepared = True
+        self.losses = self.losses.to(device)
+        if isinstance(self.augment, DistortionConfig):
+            if self.augment.versions is None:
+                self.distortions = [Distortion(self.augment, seed, device) for seed in self.seeds]
+            else:
+                made = versions.make(self.train_set.images.to(device), self.augment)
+                self.train_set = ResidentImages(made, self.train_set.labels.repeat(len(made) // self.images))
+        if self.teacher is not None:
+            self.answers = teaching.answers(self.folder, self.teacher, self.train_set.images).to(device)
+
+    def _first_of(self, epoch: int) -> int:
+        """Give the index that an epoch's images count from, where there are several versions of them."""
+        if not isinstance(self.augment, DistortionConfig) or self.augment.versions is None:
+            return 0
+        epochs = cast(int, cast(L.Trainer, self.trainer).max_epochs)
+        return versions.version_of(self.augment, epoch, epochs) * self.images
 
     def val_dataloader(self) -> list[DataLoader[Taken]]:
         """Deal out the validation images in order: MNIST's, and the drawn digits where there are some."""
@@ -186,11 +219,26 @@ class MNISTDataModule(L.LightningDataModule):
         trainer = cast(L.Trainer, self.trainer)
         if not trainer.training:
             return Chunk(*batch, EVALUATION_BATCH_SIZE)
-        if self.distortion is None:
-            return Chunk(*batch, self.batch_size)
-        counts = [len(labels) for labels in batch[1].split(self.batch_size)]
-        chances = tuple(self.distortion.draw(n, step) for step, n in enumerate(counts, trainer.global_step))
-        return Chunk(*batch, self.batch_size, self.distortion, chances)
+        images, labels, indices = batch
+        together = self.batch_size * len(self.seeds)
+        counts = {step: len(one) for step, one in enumerate(labels.split(together), trainer.global_step)}
+        distortion = self.distortions[0] if self.distortions else None
+        chances = tuple(self._chances(count, step) for step, count in counts.items()) if distortion else ()
+        answers = None if self.answers is None else self.answers[indices]
+        mixes = self._mixes(counts).to(labels.device) if self.config.mixup else None
+        return Chunk(images, labels, indices, together, distortion, chances, answers, mixes)
+
+    def _chances(self, count: int, step: int) -> Chances:
+        """Draw what a mini-batch is distorted by, in which every network has as many images."""
+        trainer, each = cast(L.Trainer, self.trainer), count // len(self.seeds)
+        strength = self.distortions[0].strength(trainer.current_epoch, cast(int, trainer.max_epochs))
+        drawn = [one.draw(each, step, strength) for one in self.distortions]
+        return tuple(torch.cat(of_all) for of_all in zip(*drawn, strict=True)) if len(drawn) > 1 else drawn[0]
+
+    def _mixes(self, steps: Iterable[int]) -> Tensor:
+        """Draw what share of each image is its own in the mini-batches of these steps, float32."""
+        draws = (np.random.default_rng((self.seeds[0], step, MIXUP)) for step in steps)
+        return torch.tensor([draw.beta(self.config.mixup, self.config.mixup) for draw in draws], dtype=torch.float32)
 
     def _loader(self, dataset: ResidentImages, sampler: Iterable[Tensor]) -> DataLoader[Taken]:
         device = cast(L.Trainer, self.trainer).strategy.root_device

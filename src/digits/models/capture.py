@@ -1,7 +1,7 @@
 """Optimizer steps as a CUDA graph: captured once, then replayed without a word from Python."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -65,8 +65,7 @@ class CapturedSteps:
         return graph.replay(chunk, on_card)
 
     def _capture(self, chunk: Chunk, rates: Tensor) -> Graph:
-        chances = tuple(tuple(one.clone() for one in chances) for chances in chunk.chances)
-        mine = replace(chunk, images=chunk.images.clone(), labels=chunk.labels.clone(), chances=chances)
+        mine = chunk.clone()
         mine_rates = rates.clone()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):

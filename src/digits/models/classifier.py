@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
 import lightning.pytorch as L
@@ -13,22 +14,21 @@ from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from digits.data.chunks import Batch, Chunk
+from digits.config import TrainConfig
+from digits.data.chunks import Batch, Chunk, MiniBatch
+from digits.data.config import MOST_AT_ONCE
 from digits.data.datamodule import MNISTDataModule
 from digits.models.capture import CapturedSteps
-from digits.models.config import CLASSES, LBFGSConfig, ModelConfig, OptimizerConfig, ScheduleConfig
+from digits.models.config import CLASSES, LBFGSConfig
+from digits.models.objective import Loss, Objective
 from digits.models.optimizers import build_optimizer, rate_factor
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From what the last layer gives, [N, 10], and labels, int64 [N], to the mean over the images."""
+GROUPS = ("model", "optimizer", "schedule")
+"""Of the settings, those that a checkpoint holds."""
 
 MEAN, STD = 0.1307, 0.3081
 """Of the pixels of MNIST's 60,000 training images, in [0, 1]; inputs with mean 0 and deviation 1 train fastest
 (LeCun et al. 1998, Efficient BackProp, section 4.3)."""
-
-
-MOST_AT_ONCE = 2048
-"""Images; a larger mini-batch's gradient is summed over pieces, whose activations stay in the processor's cache."""
 
 
 class MeanLoss(Metric):
@@ -63,28 +63,22 @@ class DigitClassifier(L.LightningModule):
     It scales its input itself, so that whoever has the network has all of it.
 
     Args:
-        model: the network's settings.
-        optimizer: the optimizer's.
-        schedule: the learning rate's.
-        loss: what is minimised, but for `penalty`.
+        settings: the run's.
+        loss: what is validated and tested, and is minimised but for `penalty` and what the settings add.
     """
 
     layers: nn.Module
 
-    def __init__(
-        self,
-        model: ModelConfig,
-        optimizer: OptimizerConfig,
-        schedule: ScheduleConfig,
-        loss: Loss = F.cross_entropy,
-    ) -> None:
+    def __init__(self, settings: TrainConfig, loss: Loss = F.cross_entropy) -> None:
         super().__init__()
         # plain values, so that a checkpoint loads with weights_only=True
-        plain = {"model": asdict(model), "optimizer": asdict(optimizer), "schedule": asdict(schedule)}
-        self.save_hyperparameters(plain)
-        self.optimizer_config = optimizer
-        self.rate_factor = rate_factor(schedule)
+        self.save_hyperparameters({group: asdict(getattr(settings, group)) for group in GROUPS})
+        self.settings = settings
+        self.rate_factor = rate_factor(settings.schedule)
         self.loss = loss
+        smoothing = settings.loss.label_smoothing
+        smoothed = partial(F.cross_entropy, label_smoothing=smoothing) if smoothing else loss
+        self.objective = Objective(smoothed, self.logits, settings.loss, settings.data)
         self.automatic_optimization = False  # one call of training_step takes a chunk of optimizer steps
         # validate_args looks at the values, for which a card would have to finish first
         accuracy = MulticlassAccuracy(CLASSES, average="micro", validate_args=False)
@@ -130,19 +124,15 @@ class DigitClassifier(L.LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """Build the optimizer."""
-        return build_optimizer(self.optimizer_config, self.parameters())
+        return build_optimizer(self.settings.optimizer, self.parameters())
 
     def on_train_start(self) -> None:
         """Note how many optimizer steps the whole run has, which the learning rate depends on."""
         trainer: Any = self.trainer  # Lightning attaches the datamodule to it, which its types do not say
         self.data: MNISTDataModule = trainer.datamodule
         self.all_steps = self.data.steps(trainer.max_epochs)
-        data = self.data.config
-        self.negatives = data.negatives_per_batch
-        self.weighted = 0 if data.mine_weight == 1 else data.mine_per_batch
-        self.weight = data.mine_weight
         # a line search looks at losses, and Lightning at what half precision cannot hold
-        plain = self.device.type == "cpu" or isinstance(self.optimizer_config, LBFGSConfig) or self.losses_are_scaled
+        plain = self.device.type == "cpu" or isinstance(self.settings.optimizer, LBFGSConfig) or self.losses_are_scaled
         self.captured = None if plain else CapturedSteps(self.take_steps, self.device)
         group = cast(LightningOptimizer, self.optimizers()).param_groups[0]
         if "capturable" in group:
@@ -164,7 +154,7 @@ class DigitClassifier(L.LightningModule):
         """
         # by a step's place in the run alone, so that a run can go on with more epochs
         places = (min((self.trainer.global_step + step) / self.all_steps, 1) for step in range(len(chunk)))
-        rates = [self.optimizer_config.learning_rate * self.rate_factor(place) for place in places]
+        rates = [self.settings.optimizer.learning_rate * self.rate_factor(place) for place in places]
         outputs, labels = self.captured(chunk, rates) if self.captured else self.take_steps(chunk, rates)
         if not self.losses_are_scaled:
             self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk))
@@ -193,19 +183,17 @@ class DigitClassifier(L.LightningModule):
         optimizer = cast(Optimizer, wrapped if self.losses_are_scaled else wrapped.optimizer)
         backward = self.manual_backward if self.losses_are_scaled else Tensor.backward
         outputs, labels = [], []
-        for rate, (images, images_labels) in zip(rates, chunk, strict=True):
+        for rate, batch in zip(rates, chunk, strict=True):
             optimizer.param_groups[0]["lr"] = rate
-            outputs.append(self._step(optimizer, backward, images, images_labels))
-            labels.append(images_labels[: len(outputs[-1])])
+            outputs.append(self._step(optimizer, backward, batch))
+            labels.append(batch.labels[: len(outputs[-1])])
             torch.clear_autocast_cache()  # or the next step would compute with this step's weights, cast to bf16
         return torch.cat(outputs), torch.cat(labels)
 
-    def _step(self, optimizer: Optimizer, backward: Callable[[Tensor], None], images: Tensor, labels: Tensor) -> Tensor:
+    def _step(self, optimizer: Optimizer, backward: Callable[[Tensor], None], batch: MiniBatch) -> Tensor:
         """Take one optimizer step; give what the last layer gave for the digits, before it."""
-        count = len(labels)
-        pieces = [(images, labels)]
-        if count > MOST_AT_ONCE:
-            pieces = list(zip(images.split(MOST_AT_ONCE), labels.split(MOST_AT_ONCE), strict=True))
+        count = len(batch.labels)
+        pieces = batch.split(MOST_AT_ONCE) if count > MOST_AT_ONCE * self.settings.members else [batch]
         seen: list[Tensor] = []
 
         def closure() -> Tensor:  # called once, by L-BFGS again for each place on its line search
@@ -213,42 +201,25 @@ class DigitClassifier(L.LightningModule):
                 parameter.grad = None  # as zero_grad does, without its bookkeeping
             losses: list[Tensor] = []
             done = 0
-            for piece, piece_labels in pieces:
-                outputs = self.outputs(piece)
-                loss = self._loss(outputs, piece_labels, count - done)
+            for piece in pieces:
+                outputs = self.outputs(piece.images)
+                loss = self.objective(outputs, piece, count - done)
+                if self.settings.members > 1:
+                    loss = loss * self.settings.members  # each one's own mean: they share no weights
                 if len(pieces) > 1:
-                    loss = loss * (len(piece) / count)
+                    loss = loss * (len(piece.labels) / count)
                 penalty = None if losses else self.penalty()
                 if penalty is not None:
                     loss = loss + penalty
                 backward(loss)
                 losses.append(loss.detach())
                 if len(seen) < len(pieces):
-                    seen.append(outputs[: max(count - self.negatives - done, 0)].detach())
-                done += len(piece)
+                    seen.append(outputs[: max(count - self.objective.negatives - done, 0)].detach())
+                done += len(piece.labels)
             return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
         optimizer.step(closure)  # type: ignore[arg-type]  # which wants a float, and takes a tensor
         return seen[0] if len(seen) == 1 else torch.cat(seen)
-
-    def _loss(self, outputs: Tensor, labels: Tensor, left: int) -> Tensor:
-        """Give the mean loss of images behind which a mini-batch ends, or of which it has `left - len(labels)` more.
-
-        A mini-batch ends with the pictures that have a weight of their own, and behind them with what is no digit.
-        """
-        if not self.negatives and not self.weighted:
-            return self.loss(outputs, labels)
-        odd_from = max(left - self.negatives, 0)
-        weighted_from = max(left - self.negatives - self.weighted, 0)
-        usual, weighted = slice(weighted_from), slice(weighted_from, odd_from)
-        losses = []
-        if len(labels[usual]):
-            losses.append(len(labels[usual]) * self.loss(outputs[usual], labels[usual]))
-        if len(labels[weighted]):
-            losses.append(self.weight * len(labels[weighted]) * self.loss(outputs[weighted], labels[weighted]))
-        if len(labels[odd_from:]):
-            losses.append(len(labels[odd_from:]) * unsureness(self.logits(outputs[odd_from:])))
-        return torch.stack(losses).sum() / len(labels)
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew."""
@@ -290,12 +261,4 @@ class DigitClassifier(L.LightningModule):
         return outputs
 
     def _read(self, chunk: Chunk) -> Batch:
-        return torch.cat([self.outputs(images) for images, _ in chunk]).float(), chunk.labels
-
-
-def unsureness(logits: Tensor) -> Tensor:
-    """Give the cross-entropy of logits [N, 10] to even probabilities: how sure the network is of what is no digit.
-
-    (Hendrycks, Mazeika, Dietterich 2019, Deep Anomaly Detection with Outlier Exposure, section 4.3.)
-    """
-    return -logits.log_softmax(dim=1).mean()
+        return torch.cat([self.outputs(batch.images) for batch in chunk]).float(), chunk.labels

@@ -15,6 +15,13 @@ class ModelConfig:
     """The network; its name is that of its file in conf/model/."""
 
     name: str
+    dropout: float
+    """The share of what the hidden fully connected layers give, or in convnet what its output layer takes, that each
+    training step leaves out (Srivastava et al. 2014)."""
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 to below 1")
 
 
 @dataclass
@@ -45,6 +52,7 @@ class MLPConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         """Check the ranges, and the settings against each other."""
+        super().__post_init__()
         right = "a list of at most 100 layers of 1 to 100000 units, such as [200]"
         fit = len(self.hidden) <= 100 and all(1 <= units <= 100_000 for units in self.hidden)
         require(fit, "model.hidden", self.hidden, right)
@@ -78,11 +86,16 @@ class OptimizerConfig:
     name: str
     learning_rate: float
     """The highest learning rate of the run; the schedule scales it."""
+    ema: float | None
+    """What the moving average of the weights keeps of itself at each step; it is what is validated, kept and exported.
+    null: no average."""
 
     def __post_init__(self) -> None:
-        """Check the range."""
+        """Check the ranges."""
         rate = self.learning_rate
         require(0 < rate < math.inf, "optimizer.learning_rate", rate, "above 0 and finite")
+        right = "above 0 and below 1, such as 0.999, or null for none"
+        require(self.ema is None or 0 < self.ema < 1, "optimizer.ema", self.ema, right)
 
 
 @dataclass
@@ -121,6 +134,26 @@ class LBFGSConfig(OptimizerConfig):
         """Check the ranges."""
         super().__post_init__()
         require(1 <= self.history_size <= 1000, "optimizer.history_size", self.history_size, "1 to 1000")
+
+
+@dataclass
+class LossConfig:
+    """What the network is to say of an image, beside its label."""
+
+    label_smoothing: float
+    """The share of certainty that is spread over all ten digits (Szegedy et al. 2016, section 7)."""
+    teacher_share: float
+    """How much of the loss is the difference from the teacher's answer, instead of from the label; where there is a
+    `teacher` (Hinton, Vinyals, Dean 2015)."""
+    temperature: float
+    """What the logits of both are divided by for that."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        smoothing = self.label_smoothing
+        require(0 <= smoothing < 1, "loss.label_smoothing", smoothing, "0 to below 1")
+        require(0 < self.teacher_share <= 1, "loss.teacher_share", self.teacher_share, "above 0, to 1")
+        require(0.1 <= self.temperature <= 100, "loss.temperature", self.temperature, "0.1 to 100")
 
 
 @dataclass

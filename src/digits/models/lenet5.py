@@ -2,8 +2,8 @@
 
 from torch import nn
 
+from digits.config import TrainConfig
 from digits.models.classifier import DigitClassifier
-from digits.models.config import ModelConfig, OptimizerConfig, ScheduleConfig
 from digits.models.convolution import PooledConv2d
 
 
@@ -14,15 +14,19 @@ class LeNet5(DigitClassifier):
     trained averaging, every map of the second convolution on all of the first, logits instead of radial units.
     """
 
-    def __init__(self, model: ModelConfig, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
-        super().__init__(model, optimizer, schedule)
+    def __init__(self, settings: TrainConfig) -> None:
+        super().__init__(settings)
+        share = settings.model.dropout
+        dropout = [nn.Dropout(share)] if share else []
         self.layers = nn.Sequential(
             PooledConv2d(1, 6, kernel_size=5, padding=2),  # C1: [6, 28, 28], 156 weights; padded to the paper's 32; S2
             PooledConv2d(6, 16, kernel_size=5),  # C3: [16, 10, 10], 2,416 weights; S4: [16, 5, 5]
             nn.Flatten(),
             nn.Linear(400, 120),  # C5: 48,120 weights
             nn.Tanh(),
+            *dropout,
             nn.Linear(120, 84),  # F6: 10,164 weights
             nn.Tanh(),
+            *dropout,
             nn.Linear(84, 10),  # output: 850 weights
         )

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digits.models.classifier import DigitClassifier, Loss
-from digits.models.config import CLASSES, PIXELS, MLPConfig, OptimizerConfig, ScheduleConfig
+from digits.config import TrainConfig
+from digits.models.classifier import DigitClassifier
+from digits.models.config import CLASSES, PIXELS, MLPConfig
+from digits.models.objective import Loss
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
 
@@ -16,13 +19,15 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "relu": nn.ReL
 class MLP(DigitClassifier):
     """784 inputs, fully connected hidden layers with one activation, 10 outputs."""
 
-    def __init__(self, model: MLPConfig, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
-        super().__init__(model, optimizer, schedule, _loss(model))
+    def __init__(self, settings: TrainConfig) -> None:
+        model = cast(MLPConfig, settings.model)
+        super().__init__(settings, _loss(model))
         self.model = model
         layers: list[nn.Module] = [nn.Flatten()]
         width = PIXELS
         for units in model.hidden:
             layers += [nn.Linear(width, units, bias=model.biases), ACTIVATIONS[model.activation]()]
+            layers += [nn.Dropout(model.dropout)] if model.dropout else []
             width = units
         self.layers = nn.Sequential(*layers, nn.Linear(width, CLASSES, bias=model.biases))
         self.linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]

@@ -14,6 +14,7 @@ from digits.calibration import Calibration, calibrate, logits, scaled
 from digits.calibration import figures as calibration_figures
 from digits.data.chunks import Chunk
 from digits.data.datamodule import MNISTDataModule
+from digits.models.build import apart
 from digits.models.classifier import DigitClassifier
 from digits.runs import METRICS_FILE, read_metrics, write_text
 from digits.tracking.console import log
@@ -52,8 +53,8 @@ class Tracker(L.Callback):
     ) -> None:
         """Show the run's first mini-batch, as the network sees it."""
         if trainer.global_step == 0:
-            images, labels = next(iter(batch))
-            self.board.training_batch(images[:, 0].cpu().numpy(), labels.cpu().numpy())
+            first = next(iter(batch))
+            self.board.training_batch(first.images[:, 0].cpu().numpy(), first.labels.cpu().numpy())
             if self.data.config.strokes:
                 self.board.drawn_forms()
 
@@ -110,7 +111,7 @@ class Tracker(L.Callback):
         self.board.digits_table(counts, step)
         self.board.first_answers(images, torch.cat(self.probabilities).cpu().numpy(), step)
         self.board.test(images, labels, torch.cat(self.probabilities).cpu().numpy(), step)
-        self.board.first_layer(module, step)
+        self.board.first_layer(apart(module), step)
 
     def calibrated(self, model: DigitClassifier) -> Calibration:
         """Calibrate a tested network on validation, and add what this changes in its test to the figures."""
