@@ -16,10 +16,11 @@ exported: dict[str, bytes] = {}
 
 def quick_export(classifier: DigitClassifier, temperature: float, path: Path, metadata: dict[str, str]) -> None:
     """As export: the graph of an earlier one, with these weights and this temperature."""
-    if temperature == 1:  # torch leaves that division out
+    folded = any(True for _ in classifier.layers.buffers())  # into the weights, by torch
+    if temperature == 1 or folded:  # torch leaves that division out
         export(classifier, temperature, path, metadata)
         return
-    settings = str(classifier.hparams["model"])
+    settings = f"{classifier.hparams['model']} {classifier.layers}"
     if settings not in exported:
         export(classifier, temperature, path, {})
         exported[settings] = path.read_bytes()

@@ -210,11 +210,11 @@ def test_checkpoints_of_others_are_refused(train_tiny: Train, tmp_path: Path) ->
     folder = train_tiny("model=sigmoid")
     checkpoint = folder / "checkpoints" / "last.ckpt"
     with pytest.raises(UserError, match=r"is a checkpoint of .*sigmoid.*, this is .*lenet5"):
-        resuming.load(checkpoint, ModelConfig("lenet5"))
+        resuming.load(checkpoint, ModelConfig("lenet5", 0))
     for name, content in {"empty": b"", "text": b"no checkpoint", "cut": checkpoint.read_bytes()[:1000]}.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=f"{name}: is damaged, or is not a checkpoint of this project"):
-            resuming.load(tmp_path / name, ModelConfig("lenet5"))
+            resuming.load(tmp_path / name, ModelConfig("lenet5", 0))
 
 
 def test_a_strangers_checkpoint_runs_no_code(tmp_path: Path) -> None:
@@ -224,5 +224,5 @@ def test_a_strangers_checkpoint_runs_no_code(tmp_path: Path) -> None:
 
     torch.save({"hyper_parameters": Malicious()}, tmp_path / "evil.ckpt")
     with pytest.raises(UserError, match="is not a checkpoint of this project"):
-        resuming.load(tmp_path / "evil.ckpt", ModelConfig("lenet5"))
+        resuming.load(tmp_path / "evil.ckpt", ModelConfig("lenet5", 0))
     assert not (tmp_path / "ran").exists()

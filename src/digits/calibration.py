@@ -1,6 +1,7 @@
 """Make probabilities mean what they say, and find the one below which a picture is no digit; from validation alone."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +34,14 @@ class Calibration:
     """A picture whose likeliest digit is less probable is none."""
 
 
-def calibrate(model: DigitClassifier, data: MNISTDataModule) -> tuple[Calibration, dict[str, float]]:
+def calibrate(
+    logits_of: Callable[[ResidentImages], Tensor], data: MNISTDataModule
+) -> tuple[Calibration, dict[str, float]]:
     """Fit temperature and threshold on the validation images; without these, leave probabilities as they are.
+
+    Args:
+        logits_of: gives the network's logits, float32 [N, 10], on the CPU.
+        data: with the validation images.
 
     Returns:
         The calibration, and its figures by their tags: `val/temperature`, `val/reject_below`, and the shares of
@@ -42,12 +49,12 @@ def calibrate(model: DigitClassifier, data: MNISTDataModule) -> tuple[Calibratio
     """
     if not len(data.val_set):
         return Calibration(), {}
-    found = logits(model, data.val_set)
+    found = logits_of(data.val_set)
     temperature = fit_temperature(found, data.val_set.labels)
     confidences = {"mnist": _confidences(found, temperature)}
     names = {"digits": "drawn", "negatives": "negatives"}
     for kind, dataset in data.drawn.items():
-        confidences[names[kind]] = _confidences(logits(model, dataset), temperature)
+        confidences[names[kind]] = _confidences(logits_of(dataset), temperature)
     digits = [(name, share) for name, share in MOST_REJECTED.items() if name in confidences]
     reject_below = min(float(np.quantile(confidences[name], share, method="lower")) for name, share in digits)
     rejected = {f"val/{name}_rejected": float((one < reject_below).mean()) for name, one in confidences.items()}

@@ -34,8 +34,10 @@ PATH_SETTINGS = (
     "resume",
     "run",
     "run_name",
+    "runs",
     "settings",
     "start_from",
+    "teacher",
     "weights",
 )
 """Settings whose values are names that people gave their files, or lists of other settings; Hydra's grammar would

@@ -30,6 +30,17 @@ def project_path(path: str) -> Path:
     return ROOT / Path(path).expanduser()
 
 
+def check_folder_name(name: str | None) -> None:
+    """Check a run's name.
+
+    Raises:
+        UserError: if it cannot be a folder's.
+    """
+    right = "a folder's name without / or \\, not starting with a dot"
+    plain = name is None or not (set("/\\") & set(name) or name.startswith(".") or name.strip() != name or not name)
+    require(plain, "run_name", name, right)
+
+
 @dataclass
 class EarlyStoppingConfig:
     """When to stop before the last epoch."""
@@ -81,7 +92,8 @@ class TrainConfig:
     trainer: TrainerConfig
     loss: LossConfig
     teacher: str | None
-    """The network whose answers it learns beside the labels: a run's folder, an ensemble's, an .onnx file, or shipped."""
+    """The network whose answers it learns beside the labels: the folder of a run or an ensemble, an .onnx file, or
+    shipped."""
     seed: int
     """What the first weights and the order of the images are drawn by."""
     members: int
@@ -103,9 +115,7 @@ class TrainConfig:
         if self.start_from not in (None, "auto", "shipped"):
             self.start_from = str(Path(self.start_from).expanduser().resolve())
         require(0 <= self.seed < 2**32, "seed", self.seed, f"0 to {2**32 - 1}")
-        name, right = self.run_name, "a folder's name without / or \\, not starting with a dot"
-        plain = name is None or not (set("/\\") & set(name) or name.startswith(".") or name.strip() != name or not name)
-        require(plain, "run_name", name, right)
+        check_folder_name(self.run_name)
         patience = self.trainer.early_stopping.patience
         possible = patience is None or self.data.val_size > 0
         require(
@@ -118,7 +128,6 @@ class TrainConfig:
         self._check_members()
         exact = not isinstance(self.optimizer, LBFGSConfig) or self.trainer.precision in ("auto", "32-true")
         require(exact, "trainer.precision", self.trainer.precision, "32-true with L-BFGS, whose line search is exact")
-
 
     @property
     def seeds(self) -> range:
@@ -173,6 +182,23 @@ class EvaluateConfig:
         """Check the choice."""
         require(self.weights != "", "weights", "", "a folder, or null for none")
         require_one_of("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+
+
+@dataclass
+class EnsembleConfig:
+    """Several runs as one network: conf/ensemble.yaml."""
+
+    runs: list[str]
+    """The folders of finished runs."""
+    run_name: str | None
+    """The name of the folder in outputs_dir/ensemble/; null: date and time."""
+    outputs_dir: str
+
+    def __post_init__(self) -> None:
+        """Check that there is something to put together."""
+        fit = 2 <= len(self.runs) <= 100 and len(set(self.runs)) == len(self.runs) and all(self.runs)
+        require(fit, "runs", self.runs, "a list of 2 to 100 folders of runs, none of them twice")
+        check_folder_name(self.run_name)
 
 
 @dataclass

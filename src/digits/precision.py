@@ -10,9 +10,9 @@ from torch import Tensor
 
 from digits import runs
 from digits.config import TrainConfig, project_path
+from digits.data.config import MOST_AT_ONCE
 from digits.devices import Device
 from digits.models.build import build
-from digits.data.config import MOST_AT_ONCE
 from digits.models.config import CLASSES, LBFGSConfig
 
 FILE = "precision.json"

@@ -117,7 +117,7 @@ def _run(
     board.hyperparameters(result_settings(settings), best)
     board.close()
     runs.write_text(folder / runs.METRICS_JSON, json.dumps(figures, indent=2) + "\n")
-    metadata = _metadata(settings, config, tracker.tested)
+    metadata = {**metadata_of(settings.model.name, config, tracker.tested), "seed": str(settings.seed)}
     export(apart(model), calibration.temperature, folder / runs.MODEL_FILE, metadata)
     _say_tested(tracker.tested)
     log.info("run            %s", shown(folder))
@@ -136,7 +136,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         UserError: if there is no such run, or its checkpoint is damaged or another network's.
     """
     _prepare_process()
-    folder = runs.newest_finished(config.outputs_dir) if config.run is None else Path(config.run).expanduser().resolve()
+    newest = (one for one in runs.finished(config.outputs_dir) if (one / runs.CONFIG_FILE).is_file())  # no ensemble
+    folder = next(newest, None) if config.run is None else Path(config.run).expanduser().resolve()
     if folder is None:
         where = project_path(config.outputs_dir)
         raise UserError(f"run: no finished run in {where}; train one first: python src/train.py")
@@ -289,13 +290,12 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _metadata(settings: TrainConfig, config: str, tested: dict[str, float]) -> dict[str, str]:
-    """Say what a model.onnx is: how it was made, and its figures by their tags."""
+def metadata_of(name: str, config: str, tested: dict[str, float]) -> dict[str, str]:
+    """Say what a model.onnx is: the network's name, how it was made, and its figures by their tags."""
     libraries = ("torch", "lightning", "torchvision", "onnx")
     return {
-        "model": settings.model.name,
+        "model": name,
         "command": shlex.join(["python", *sys.argv]),
-        "seed": str(settings.seed),
         "config": config,
         **{tag: str(value) for tag, value in tested.items()},
         "versions": ", ".join(f"{library} {version(library)}" for library in libraries),

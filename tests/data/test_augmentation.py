@@ -10,7 +10,8 @@ from torch import Tensor
 from digits.data.augmentation import Distortion
 from digits.data.config import DistortionConfig
 
-NONE = DistortionConfig(name="light", rotation=0, shear=0, aspect=0, scale=0, shift=0, thickness=0, elastic=0)
+RANGES = dict.fromkeys(("rotation", "shear", "aspect", "scale", "shift", "thickness", "elastic"), 0.0)
+NONE = DistortionConfig(name="light", end_share=0, end_strength=1, versions=None, **RANGES)
 
 
 def distorted(images: Tensor, step: int = 0, seed: int = 1, **ranges: Any) -> Tensor:

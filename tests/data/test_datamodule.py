@@ -120,7 +120,7 @@ def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
     data.setup("test")
     images, labels, indices = next(iter(data.test_dataloader()))
     assert images.dtype == torch.uint8
-    ((scaled, same_labels),) = data.on_after_batch_transfer((images, labels, indices), 0)
+    ((scaled, same_labels, _, _),) = data.on_after_batch_transfer((images, labels, indices), 0)
     assert scaled.shape == (500, 1, 28, 28)
     assert scaled.dtype == torch.float32
     assert torch.equal((scaled * 255).round().to(torch.uint8)[:, 0], images)

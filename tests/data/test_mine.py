@@ -13,7 +13,7 @@ from PIL import Image
 from web_page import drawn
 
 from digits.data import mine
-from digits.data.config import DataConfig
+from digits.data.chunks import MiniBatch
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
 from digits.handwriting.page import normalize
@@ -118,8 +118,6 @@ def test_a_weight_multiplies_their_part_of_the_loss(monkeypatch: pytest.MonkeyPa
     model = build(config)
     assert isinstance(model, MLP)
     first = model.linear[0].weight
-    data: DataConfig = config.data
-    model.negatives, model.weighted, model.weight = data.negatives_per_batch, data.mine_per_batch, data.mine_weight
     monkeypatch.setattr("digits.models.classifier.MOST_AT_ONCE", pieces)
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(128, 1, 28, 28, generator=generator)
@@ -130,7 +128,7 @@ def test_a_weight_multiplies_their_part_of_the_loss(monkeypatch: pytest.MonkeyPa
     expected = (each[:102].sum() + 3 * each[102:].sum() + odd.sum()) / 128
     (wanted,) = torch.autograd.grad(expected, [first])
     optimizer = model.configure_optimizers()
-    seen = model._step(optimizer, torch.Tensor.backward, images, labels)
+    seen = model._step(optimizer, torch.Tensor.backward, MiniBatch(images, labels, None, None))
     assert len(seen) == 115
     torch.testing.assert_close(first.grad, wanted)
 

@@ -15,7 +15,7 @@ from run_folders import steps, weights
 from torch import Tensor, nn
 
 from digits.config import TrainConfig
-from digits.data.chunks import ChunkSampler
+from digits.data.chunks import ChunkSampler, MiniBatch
 from digits.data.datamodule import MNISTDataModule
 from digits.models.build import build
 from digits.models.mlp import MLP
@@ -251,9 +251,9 @@ def test_a_large_mini_batch_has_the_gradient_of_the_whole(negatives: int, monkey
     for most in (2048, 150):
         monkeypatch.setattr("digits.models.classifier.MOST_AT_ONCE", most)
         model = network("model=mlp", "model.l2=0.1")
-        model.negatives, model.weighted = negatives, 0
+        model.objective.negatives = negatives
         optimizer = torch.optim.SGD(model.parameters(), 0.1)
-        outputs = model._step(optimizer, Tensor.backward, images, labels)
+        outputs = model._step(optimizer, Tensor.backward, MiniBatch(images, labels, None, None))
         assert outputs.shape == (700 - negatives, 10)
         found.append(exact(model.state_dict()))
     assert difference(*found) < 1e-6

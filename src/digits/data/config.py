@@ -37,8 +37,8 @@ class DataConfig:
     """The share of the training images that the epochs after the first take: those that were read worst when last seen
     (after Loshchilov and Hutter 2016, Online Batch Selection for Faster Training of Neural Networks)."""
     mixup: float
-    """How evenly an image is mixed with another one of its mini-batch: both parameters of the beta distribution that the
-    share is drawn from (Zhang et al. 2018, mixup); 0: not at all."""
+    """How evenly an image is mixed with another one of its mini-batch: both parameters of the beta distribution that
+    the share is drawn from (Zhang et al. 2018, mixup); 0: not at all."""
     val_size: int
     """Training images held out for validation, stratified."""
     train_size: int | None

@@ -41,12 +41,14 @@ class MNISTDataModule(L.LightningDataModule):
     Args:
         config: the settings of conf/data/.
         augment: the settings of conf/augment/.
-        seeds: what the order of the training images is drawn by, and how they are distorted; several for several networks
-            that are trained at once, each of which has mini-batches of its own.
+        seeds: what the order of the training images is drawn by, and how they are distorted; several for several
+            networks that are trained at once, each of which has mini-batches of its own.
         teacher: the model.onnx that is asked about the training images.
     """
 
-    def __init__(self, config: DataConfig, augment: AugmentConfig, seeds: Sequence[int], teacher: Path | None = None) -> None:
+    def __init__(
+        self, config: DataConfig, augment: AugmentConfig, seeds: Sequence[int], teacher: Path | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.augment = augment

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
@@ -38,7 +39,7 @@ def answers(folder: Path, teacher: Path, images: Tensor) -> Tensor:
     """
     reader = Reader(teacher)
     asked = images.cpu().numpy()
-    key = hashlib.sha256(teacher.read_bytes() + hashlib.sha256(asked).digest()).hexdigest()
+    key = hashlib.sha256(teacher.read_bytes() + hashlib.sha256(asked.data).digest()).hexdigest()
     path = folder / "teaching" / f"{key[:24]}.npy"
     try:
         kept = np.load(path)
@@ -54,9 +55,10 @@ def answers(folder: Path, teacher: Path, images: Tensor) -> Tensor:
     return torch.from_numpy(kept.astype(np.float32))
 
 
-def _asked(reader: Reader, images: np.ndarray) -> np.ndarray:
+def _asked(reader: Reader, images: NDArray[np.uint8]) -> NDArray[np.float16]:
     console = Console(stderr=True)
     starts = range(0, len(images), AT_ONCE)
     bar = track(starts, "teacher", console=console, transient=True, disable=not console.is_terminal)
     parts = [reader.probabilities(images[start : start + AT_ONCE]) for start in bar]
-    return np.log(np.concatenate(parts).clip(min=LEAST)).astype(np.float16)
+    found: NDArray[np.float16] = np.log(np.concatenate(parts).clip(min=LEAST)).astype(np.float16)
+    return found

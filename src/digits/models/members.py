@@ -50,9 +50,9 @@ class Members(nn.Module):
         weights = {name: getattr(self, flat) for flat, name in self.names.items()}
         if self.training:
             own = images.unflatten(0, (self.count, -1))
-            return vmap(lambda state, some: functional_call(form, state, (some,)))(weights, own).flatten(0, 1)
-        logits = vmap(lambda state: functional_call(form, state, (images,)))(weights)
-        return together(logits)
+            logits: Tensor = vmap(lambda state, some: functional_call(form, state, (some,)))(weights, own)
+            return logits.flatten(0, 1)
+        return together(vmap(lambda state: functional_call(form, state, (images,)))(weights))
 
     def member(self, place: int) -> nn.Module:
         """Give one of the networks, from 0, by itself."""

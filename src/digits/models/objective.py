@@ -63,18 +63,18 @@ class Objective:
             loss = self.loss(outputs, batch.labels.flip(0)).lerp(loss, batch.mix)
         if batch.answers is None:
             return loss
-        return loss.lerp(distillation(self.logits(outputs), batch, self.config.temperature), self.config.teacher_share)
+        taught = distillation(self.logits(outputs), batch.answers, batch.mix, self.config.temperature)
+        return loss.lerp(taught, self.config.teacher_share)
 
 
-def distillation(logits: Tensor, batch: MiniBatch, temperature: float) -> Tensor:
+def distillation(logits: Tensor, answers: Tensor, mix: Tensor | None, temperature: float) -> Tensor:
     """Give the cross-entropy of logits [N, 10] to a teacher's answers, both at a temperature, times its square.
 
     The square keeps the gradient's size (Hinton, Vinyals, Dean 2015, Distilling the Knowledge, section 2.1).
     """
-    assert batch.answers is not None
-    wanted = (batch.answers / temperature).softmax(dim=1)
-    if batch.mix is not None:
-        wanted = wanted.flip(0).lerp(wanted, batch.mix)
+    wanted = (answers / temperature).softmax(dim=1)
+    if mix is not None:
+        wanted = wanted.flip(0).lerp(wanted, mix)
     return temperature**2 * F.cross_entropy(logits.float() / temperature, wanted)
 
 

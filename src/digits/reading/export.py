@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 from digits.errors import UserError
 from digits.models.classifier import DigitClassifier
 from digits.runs import user_errors, whole
+
+LEAST = 1e-12
+"""Of a probability whose logarithm is taken."""
 
 
 class _Probabilities(nn.Module):
@@ -57,12 +61,54 @@ def take_weights(classifier: DigitClassifier, path: Path) -> None:
         UserError: if it has other weights.
     """
     tensors = {tensor.name: tensor for tensor in onnx.load(path, load_external_data=False).graph.initializer}
+    state = classifier.state_dict()
+    for name, layer in classifier.named_modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            del state[f"{name}.num_batches_tracked"]
+            if f"classifier.{name}.weight" not in tensors:  # it was made part of the convolution before it
+                layer.reset_parameters()
+                layer.get_buffer("running_var").fill_(1 - layer.eps)
+                state = {one: value for one, value in state.items() if not one.startswith(f"{name}.")}
     with torch.no_grad():
-        for name, parameter in classifier.named_parameters():
+        for name, parameter in state.items():
             tensor = tensors.get(f"classifier.{name}")
             if tensor is None or tuple(tensor.dims) != parameter.shape or tensor.data_type != onnx.TensorProto.FLOAT:
                 raise UserError(f"start_from={path}: has no {name} of {list(parameter.shape)}; give one of train.py")
             parameter.copy_(torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()))
+
+
+def mean_of(models: Sequence[onnx.ModelProto], temperature: float) -> onnx.ModelProto:
+    """Give one network whose probabilities are the mean of the networks', at a temperature.
+
+    Args:
+        models: of `export`, from `image` to `probabilities`.
+        temperature: what the logarithms of the mean probabilities are divided by.
+    """
+    made: list[onnx.GraphProto] = []
+    for number, model in enumerate(models):
+        graph = onnx.compose.add_prefix(model, f"{number}/").graph
+        for node in graph.node:
+            node.input[:] = ["image" if name == f"{number}/image" else name for name in node.input]
+        made.append(graph)
+    helper = onnx.helper
+    names = [f"{number}/probabilities" for number in range(len(made))]
+    nodes = [
+        helper.make_node("Mean", names, ["mean"]),
+        helper.make_node("Max", ["mean", "least"], ["above_zero"]),
+        helper.make_node("Log", ["above_zero"], ["logarithms"]),
+        helper.make_node("Div", ["logarithms", "temperature"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    constants = {"least": LEAST, "temperature": temperature}
+    tensors = [onnx.numpy_helper.from_array(np.array(value, np.float32), name) for name, value in constants.items()]
+    graph = helper.make_graph(
+        [*(node for graph in made for node in graph.node), *nodes],
+        "ensemble",
+        models[0].graph.input,
+        models[0].graph.output,
+        [*(tensor for graph in made for tensor in graph.initializer), *tensors],
+    )
+    return helper.make_model(graph, opset_imports=models[0].opset_import, ir_version=models[0].ir_version)
 
 
 def export(classifier: DigitClassifier, temperature: float, path: Path, metadata: dict[str, str]) -> None:

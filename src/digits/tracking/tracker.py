@@ -3,6 +3,7 @@
 import csv
 import io
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -115,7 +116,7 @@ class Tracker(L.Callback):
 
     def calibrated(self, model: DigitClassifier) -> Calibration:
         """Calibrate a tested network on validation, and add what this changes in its test to the figures."""
-        calibration, figures = calibrate(model, self.data)
+        calibration, figures = calibrate(partial(logits, model), self.data)
         labels = self.data.test_set.labels
         before = torch.cat(self.probabilities).cpu()
         after = scaled(before, calibration.temperature)
