@@ -165,7 +165,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         _say_tested(tracker.tested)
         if config.weights is not None:
             weights = Path(config.weights).expanduser()
-            export_text(model, weights)
+            export_text(apart(model), weights)
             log.info("weights        %s", shown(weights))
     return tracker.tested
 

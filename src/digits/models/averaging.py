@@ -4,6 +4,7 @@ from typing import Any
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 
@@ -28,6 +29,11 @@ class MovingAverage(WeightAveraging):
         """Move the average towards the weights after a chunk."""
         self.kept = self.decay ** (trainer.global_step - self._latest_update_step)
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Go on with both; a test is of the average, which is the checkpoint's `state_dict`."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
     def _moved(self, average: Tensor, now: Tensor, _: Any) -> Tensor:
         return average.lerp(now, 1 - self.kept) if now.is_floating_point() else now

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, cast
 
 import lightning.pytorch as L
+import numpy as np
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
@@ -155,6 +156,7 @@ class DigitClassifier(L.LightningModule):
         # by a step's place in the run alone, so that a run can go on with more epochs
         places = (min((self.trainer.global_step + step) / self.all_steps, 1) for step in range(len(chunk)))
         rates = [self.settings.optimizer.learning_rate * self.rate_factor(place) for place in places]
+        self._draw_by(self.trainer.global_step)
         outputs, labels = self.captured(chunk, rates) if self.captured else self.take_steps(chunk, rates)
         if not self.losses_are_scaled:
             self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk))
@@ -183,12 +185,19 @@ class DigitClassifier(L.LightningModule):
         optimizer = cast(Optimizer, wrapped if self.losses_are_scaled else wrapped.optimizer)
         backward = self.manual_backward if self.losses_are_scaled else Tensor.backward
         outputs, labels = [], []
-        for rate, batch in zip(rates, chunk, strict=True):
+        for step, (rate, batch) in enumerate(zip(rates, chunk, strict=True), self.trainer.global_step):
+            if self.captured is None:
+                self._draw_by(step)
             optimizer.param_groups[0]["lr"] = rate
             outputs.append(self._step(optimizer, backward, batch))
             labels.append(batch.labels[: len(outputs[-1])])
             torch.clear_autocast_cache()  # or the next step would compute with this step's weights, cast to bf16
         return torch.cat(outputs), torch.cat(labels)
+
+    def _draw_by(self, step: int) -> None:
+        """Let dropout draw by the step, so that a run that goes on draws what one that was never stopped would."""
+        if self.settings.model.dropout:
+            torch.manual_seed(int(np.random.SeedSequence((self.settings.seed, step)).generate_state(1)[0]))
 
     def _step(self, optimizer: Optimizer, backward: Callable[[Tensor], None], batch: MiniBatch) -> Tensor:
         """Take one optimizer step; give what the last layer gave for the digits, before it."""
