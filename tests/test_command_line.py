@@ -83,7 +83,7 @@ def test_settings_that_do_not_go_together(command: Command, overrides: list[str]
     assert outcome.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "compare"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "compare", "ensemble"])
 @pytest.mark.parametrize(
     ("arguments", "code", "shown"),
     [

@@ -52,6 +52,8 @@ def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Compar
     assert float(found[0]["test_accuracy"]) == pytest.approx(sum(accuracies) / 2, abs=1e-5)
     assert float(found[0]["test_accuracy_min"]) == pytest.approx(min(accuracies), abs=1e-5)
     assert found[0]["weights"] == "159010"
+    for key, tag in (("val_accuracy", "val/accuracy"), ("test_nll", "test/calibrated/nll")):
+        assert float(found[0][key]) == pytest.approx(sum(one[tag] for one in single) / 2, abs=1e-5)
     assert float(found[0]["training_seconds"]) > 0
     assert out == (made / "table.md").read_text(encoding="utf-8")
     links = re.findall(r"\[(\d)\]\((.*?)\)", out)

@@ -5,7 +5,7 @@ from conftest import settings
 from hydra import compose, initialize_config_dir
 
 from digits.command_line import checked
-from digits.config import NAMED, ROOT, CompareConfig, EvaluateConfig
+from digits.config import NAMED, ROOT, CompareConfig, EnsembleConfig, EvaluateConfig
 from digits.reading.config import PredictConfig, ScoreConfig
 
 OPTIONS = sorted(
@@ -34,6 +34,7 @@ def test_every_name_has_its_file(group: str) -> None:
     ("name", "schema"),
     [
         ("compare", CompareConfig),
+        ("ensemble", EnsembleConfig),
         ("evaluate", EvaluateConfig),
         ("predict", PredictConfig),
         ("score", ScoreConfig),
@@ -41,6 +42,6 @@ def test_every_name_has_its_file(group: str) -> None:
 )
 def test_the_other_entry_points_fit(name: str, schema: type) -> None:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        needed = {"predict": ["img=a.png"], "score": ["pictures=a"]}
+        needed = {"ensemble": ["runs=[a,b]"], "predict": ["img=a.png"], "score": ["pictures=a"]}
         config = compose(name, overrides=needed.get(name, []))
     assert isinstance(checked(config, schema), schema)

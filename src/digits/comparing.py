@@ -67,12 +67,10 @@ class Row:
     def figures(self) -> dict[str, Any]:
         """Give the columns of the table; accuracies from 0 to 1, the mean over the runs with the range."""
         found: dict[str, Any] = {"experiment": self.name, "runs": len(self.folders), "weights": self.weights}
-        accuracies = {
-            "test_accuracy": [one["test/accuracy"] for one in self.metrics],
-            "train_accuracy": [one["train/accuracy"] for one in self.metrics],
-            "own_handwriting": self.read,
-        }
-        for key, values in accuracies.items():
+        tags = {"test_accuracy": "test/accuracy", "train_accuracy": "train/accuracy", "val_accuracy": "val/accuracy"}
+        tags |= {"test_nll": "test/calibrated/nll", "test_ece": "test/calibrated/ece"}
+        ranges = {key: [one[tag] for one in self.metrics if tag in one] for key, tag in tags.items()}
+        for key, values in {**ranges, "own_handwriting": self.read}.items():
             if values:
                 found |= {key: fmean(values), f"{key}_min": min(values), f"{key}_max": max(values)}
         rates = [epoch["train/images_per_second"] for epochs in self.epochs for epoch in epochs]
@@ -199,7 +197,7 @@ def _csv(table: list[dict[str, Any]]) -> str:
 
 def _markdown(rows: list[Row], table: list[dict[str, Any]], out: Path) -> str:
     """Lay the table out, with a link to each run from where the file is."""
-    heads = ["experiment", "weights", "test accuracy", "train accuracy", "training", "images/s"]
+    heads = ["experiment", "weights", "test accuracy", "NLL", "ECE", "val accuracy", "train accuracy", "training"]
     own = "own_handwriting" in table[0]
     lines = []
     for row, figures in zip(rows, table, strict=True):
@@ -207,6 +205,9 @@ def _markdown(rows: list[Row], table: list[dict[str, Any]], out: Path) -> str:
             figures["experiment"],
             f"{figures['weights']:,}",
             _range(figures, "test_accuracy"),
+            f"{figures['test_nll']:.4f}",
+            f"{100 * figures['test_ece']:.2f} %",
+            _range(figures, "val_accuracy"),
             _range(figures, "train_accuracy"),
             f"{figures['training_seconds']:.1f} s",
             f"{figures['images_per_second']:,.0f}",
@@ -214,10 +215,12 @@ def _markdown(rows: list[Row], table: list[dict[str, Any]], out: Path) -> str:
         ]
         links = ", ".join(f"[{seed}]({os.path.relpath(one, out)})" for seed, one in row.folders.items())
         lines.append(f"| {' | '.join((*cells, links))} |")
-    heads += [*(["own handwriting"] if own else []), "runs, by seed"]
+    heads += ["images/s", *(["own handwriting"] if own else []), "runs, by seed"]
     return "\n".join((f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *lines)) + "\n"
 
 
 def _range(figures: dict[str, Any], key: str) -> str:
+    if key not in figures:
+        return ""  # nothing was held out to validate with
     mean, least, most = (100 * figures[one] for one in (key, f"{key}_min", f"{key}_max"))
     return f"{mean:.2f} % ({least:.2f} to {most:.2f})"

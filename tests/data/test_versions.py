@@ -55,13 +55,15 @@ def test_every_version_has_its_turn() -> None:
     assert [versions.version_of(config("augment.versions=3"), epoch, 5) for epoch in range(5)] == [0, 1, 2, 0, 1]
 
 
-def test_a_run_on_versions_goes_on_and_repeats(train_tiny: Train) -> None:
-    typed = ("model=sigmoid", "augment=light", "augment.versions=2", "schedule=none", "data.train_size=200")
+@pytest.mark.parametrize("hardest", [1, 0.5])
+def test_a_run_on_versions_goes_on_and_repeats(hardest: float, train_tiny: Train) -> None:
+    typed = ["model=sigmoid", "augment=light", "augment.versions=2", "schedule=none", "data.train_size=200"]
+    typed += [f"data.hardest={hardest}"]
     whole = train_tiny(*typed, "trainer.max_epochs=3", "data.chunk_size=1")
     part = train_tiny(*typed, "trainer.max_epochs=1")
     train_tiny(*typed, f"resume={part}", "trainer.max_epochs=3")
     assert same(weights(whole), weights(part))
-    anew = train_tiny(*typed[:2], *typed[3:], "trainer.max_epochs=3")
+    anew = train_tiny(*typed, "augment.versions=null", "trainer.max_epochs=3")
     assert not same(weights(whole), weights(anew))
 
 
