@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Command, Train
+from conftest import Command, Train, settings
 
+from digits import resuming
 from digits.reading.reader import Reader
 
 
@@ -37,6 +38,7 @@ def test_its_probabilities_are_the_mean_of_theirs(
     outcome = command("evaluate", outputs, "accelerator=cpu")
     assert outcome.code == 0, outcome.err
     assert (two[1] / "evaluate").exists()
+    assert resuming.started(settings("start_from=auto", outputs), []).start_from == str(two[1])
     # it can be read with and learned from like a run, and put together with others
     typed = ("data.train_size=100", "data.val_size=100", "trainer.max_epochs=1", "trainer.precision=32-true")
     assert "test accuracy" in command("train", f"teacher={folder}", outputs, *typed, f"data.dir={data_dir}").err

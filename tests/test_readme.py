@@ -56,7 +56,8 @@ def workplace(
         draw(name)
     np.savez(tmp_path / "images.npz", x=images[:20].numpy())
     outputs = tmp_path / "outputs"
-    shutil.copytree(finished, outputs / "lenet5" / "2026-11-20_12-00-00")
+    for copy in ("lenet5/2026-11-20_12-00-00", "lenet5/2026-11-20_13-00-00", "convnet/teacher"):
+        shutil.copytree(finished, outputs / copy)
     monkeypatch.chdir(tmp_path)
     return [f"outputs_dir={outputs}"]
 

@@ -60,6 +60,8 @@ KINDS: dict[Any, str] = {
 
 Schema = TypeVar("Schema")
 
+OmegaConf.register_new_resolver("project_path", lambda path: str(project_path(path)), replace=True)
+
 
 def run(main: Callable[[], None], schema: type) -> None:
     """Run an entry point's Hydra main; a config that cannot be composed is one line and exit code 2, Ctrl-C is 130.
@@ -68,7 +70,6 @@ def run(main: Callable[[], None], schema: type) -> None:
         main: the function that `hydra.main` made.
         schema: the dataclass of its settings, for the list of what could have been meant.
     """
-    OmegaConf.register_new_resolver("project_path", lambda path: str(project_path(path)), replace=True)
     sys.argv[1:] = [as_typed(argument) for argument in sys.argv[1:]]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what went wrong instead of printing it
     try:

@@ -230,7 +230,12 @@ class CompareConfig:
 
 NAMED: dict[str, dict[str, type[Any]]] = {
     "model": {"convnet": ModelConfig, "lenet5": ModelConfig, "mlp": MLPConfig, "sigmoid": MLPConfig},
-    "augment": {"none": AugmentConfig, "light": DistortionConfig, "handwriting": DistortionConfig},
+    "augment": {
+        "none": AugmentConfig,
+        "light": DistortionConfig,
+        "handwriting": DistortionConfig,
+        "record": DistortionConfig,
+    },
     "optimizer": {"adam": AdamConfig, "adamw": AdamConfig, "lbfgs": LBFGSConfig, "sgd": SGDConfig},
     "schedule": {"cosine": ScheduleConfig, "none": ScheduleConfig, "onecycle": OneCycleConfig},
 }

@@ -114,7 +114,8 @@ def started(settings: TrainConfig, overrides: list[str]) -> TrainConfig:
     """
     asked = settings.start_from
     try:
-        path = find_model(None if asked == "auto" else asked, settings.outputs_dir)
+        newest = runs.newest_trained(settings.outputs_dir)
+        path = find_model(str(newest or "shipped") if asked == "auto" else asked, settings.outputs_dir)
         model = _network(Reader(path))
     except UserError as error:
         raise UserError(str(error).replace("run=", "start_from=", 1)) from error

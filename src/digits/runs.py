@@ -64,6 +64,11 @@ def newest_finished(outputs_dir: str) -> Path | None:
     return next(iter(finished(outputs_dir)), None)
 
 
+def newest_trained(outputs_dir: str) -> Path | None:
+    """Give the newest of those that were trained, which an ensemble was not; None if there is none."""
+    return next((folder for folder in finished(outputs_dir) if (folder / CONFIG_FILE).is_file()), None)
+
+
 def newest_unfinished(outputs_dir: str, model: str) -> Path | None:
     """Give the newest run that has a checkpoint but did not finish, None if there is none; model may be `*`."""
     return next(iter(unfinished(outputs_dir, model)), None)

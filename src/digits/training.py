@@ -136,8 +136,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         UserError: if there is no such run, or its checkpoint is damaged or another network's.
     """
     _prepare_process()
-    newest = (one for one in runs.finished(config.outputs_dir) if (one / runs.CONFIG_FILE).is_file())  # no ensemble
-    folder = next(newest, None) if config.run is None else Path(config.run).expanduser().resolve()
+    folder = runs.newest_trained(config.outputs_dir) if config.run is None else Path(config.run).expanduser().resolve()
     if folder is None:
         where = project_path(config.outputs_dir)
         raise UserError(f"run: no finished run in {where}; train one first: python src/train.py")
