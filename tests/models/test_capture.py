@@ -84,15 +84,22 @@ TYPED = (
 )
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["optimizer=adamw"],
+        ["optimizer=sgd"],
+        ["data.mixup=0.3", "augment.versions=2", "teacher=shipped", "optimizer.ema=0.9"],
+    ],
+)
 def test_replayed_steps_see_each_chunks_images_rates_and_distortion(
-    optimizer: str, train_tiny: Train, card: list[int], monkeypatch: pytest.MonkeyPatch
+    typed: list[str], train_tiny: Train, card: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replayed = train_tiny(*TYPED, f"optimizer={optimizer}")
+    replayed = train_tiny(*TYPED, *typed)
     # 512 images: three chunks of 144 an epoch, the second of which is captured, and one of 80, in the second epoch
     assert card == [144, 80]
     monkeypatch.undo()
-    plain = train_tiny(*TYPED, f"optimizer={optimizer}", "outputs_dir=" + str(replayed.parents[1]))
+    plain = train_tiny(*TYPED, *typed, "outputs_dir=" + str(replayed.parents[1]))
     # to rounding: a captured step takes its learning rate from a float32
     torch.testing.assert_close(weights(replayed), weights(plain), rtol=1e-3, atol=1e-5)
     assert [one["step"] for one in rows(replayed)] == [one["step"] for one in rows(plain)]
