@@ -17,10 +17,10 @@ MISTAKES = {
     "trainer.max_epochs=0": "trainer.max_epochs=0: must be 1 to",
     "trainer.max_epochs=null": "trainer.max_epochs=null: must be a whole number",
     "experiment=fast/lenet": "experiment=fast/lenet: there is no such experiment; choose one of fast/lenet5, fast/sigm",
-    "model=lenet6": "model=lenet6: there is no such model; choose one of lenet5, mlp, sigmoid",
+    "model=lenet6": "model=lenet6: there is no such model; choose one of convnet, lenet5, mlp, sigmoid",
     "model=null": "model=null: a group takes a name",
     "modle=lenet5": "there is no setting modle",
-    "model.name=lenet6": "model.name=lenet6: must be one of lenet5, mlp, sigmoid",
+    "model.name=lenet6": "model.name=lenet6: must be one of convnet, lenet5, mlp, sigmoid",
     "model.hidden=[3]": "it is a setting of model=mlp or sigmoid",
     "optimizer.momentum=0.5": "it is a setting of optimizer=sgd",
     "optimizer.learning_rate=0": "optimizer.learning_rate=0.0: must be above 0",
@@ -116,7 +116,7 @@ def test_bash_completes_groups_and_settings(monkeypatch: pytest.MonkeyPatch, com
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line)))
     outcome = command("train", "-sc", "query=bash")
-    assert outcome.out.split() == ["model=lenet5", "model=mlp", "model=sigmoid"]
+    assert outcome.out.split() == ["model=convnet", "model=lenet5", "model=mlp", "model=sigmoid"]
 
 
 @pytest.mark.parametrize(

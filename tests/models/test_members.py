@@ -30,8 +30,14 @@ def members_of(folder: Path) -> list[dict[str, torch.Tensor]]:
     "typed",
     [
         ["model=lenet5", "augment=handwriting", "data.strokes=0.2"],
-        ["model=sigmoid", "optimizer=sgd", "augment=light", "augment.versions=2", "optimizer.ema=0.9"],
-        ["model=convnet", "data.train_size=256", "teacher=shipped", "optimizer=sgd"],
+        [
+            "model=sigmoid",
+            "optimizer=sgd",
+            "augment=light",
+            "augment.versions=2",
+            "optimizer.ema=0.9",
+            "teacher=shipped",
+        ],
     ],
 )
 def test_members_are_what_they_would_be_alone(typed: list[str], train_tiny: Train) -> None:
@@ -81,6 +87,23 @@ def test_networks_alike_but_for_their_weights_are_one() -> None:
         half = images[4 * place : 4 * place + 4]
         torch.testing.assert_close(members.train()(images)[4 * place : 4 * place + 4], network(half))
         torch.testing.assert_close(members.member(place)(half), network(half))
+
+
+def test_each_network_normalises_its_own_batch() -> None:
+    networks = [build(settings("model=convnet")).layers for _ in range(2)]
+    members = Members(networks).train()
+    images = torch.rand(16, 1, 28, 28)
+    together = members(images)
+    together.square().sum().backward()
+    for place, network in enumerate(networks):
+        alone = network.train()(images[8 * place : 8 * place + 8])
+        torch.testing.assert_close(together[8 * place : 8 * place + 8], alone, rtol=1e-3, atol=1e-4)
+        alone.square().sum().backward()
+        first = next(network.parameters()).grad
+        found = next(members.parameters()).grad
+        assert found is not None
+        torch.testing.assert_close(found[place], first, rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(members.member(place).state_dict(), network.state_dict(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
