@@ -29,8 +29,8 @@ class DataConfig:
     batch_size: int | None
     """Images a mini-batch, which is what one optimizer step sees; null: all at once."""
     chunk_size: int | None
-    """Mini-batches a chunk: how many steps one call of `training_step` takes; changes the speed, not the result, but for
-    optimizer.ema, which moves once a chunk. null: as many as make some 4,000 images, and 16,000 on a card."""
+    """Mini-batches a chunk: how many steps one call of `training_step` takes; changes the speed, not the result, but
+    for optimizer.ema, which moves once a chunk. null: as many as make some 4,000 images, and 16,000 on a card."""
     steps_per_epoch: int | None
     """Optimizer steps an epoch; null: as many as a pass over the training images has."""
     hardest: float
