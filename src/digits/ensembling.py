@@ -73,20 +73,29 @@ def _shared(folders: Sequence[Path], settings: Sequence[TrainConfig]) -> DataCon
 
 def _logits(readers: Sequence[Reader], images: ResidentImages) -> Tensor:
     """Give the logarithms of the mean probabilities, float32 [N, 10]."""
-    together = torch.stack([torch.from_numpy(one.probabilities(images.images.numpy())) for one in readers]).mean(dim=0)
-    return together.clamp(min=LEAST).log()
+    return _logarithms(_probabilities(readers, images))
+
+
+def _probabilities(readers: Sequence[Reader], images: ResidentImages) -> Tensor:
+    """Give those of each network, float32 [networks, N, 10]."""
+    return torch.stack([torch.from_numpy(one.probabilities(images.images.numpy())) for one in readers])
+
+
+def _logarithms(probabilities: Tensor) -> Tensor:
+    """Give those of the mean over the networks."""
+    return probabilities.mean(dim=0).clamp(min=LEAST).log()
 
 
 def _tested(readers: Sequence[Reader], images: ResidentImages, temperature: float) -> dict[str, float]:
     """Give the figures of the test, by their tags."""
     labels = images.labels
-    logits = _logits(readers, images)
+    each = _probabilities(readers, images)
+    logits = _logarithms(each)
     before, after = logits.softmax(dim=1), (logits / temperature).softmax(dim=1)
-    alone = [float((_logits([one], images).argmax(dim=1) == labels).float().mean()) for one in readers]
     return {
         "test/accuracy": float((logits.argmax(dim=1) == labels).float().mean()),
         "test/loss": float(F.cross_entropy(logits, labels)),
-        "test/members/accuracy": sum(alone) / len(alone),
+        "test/members/accuracy": float((each.argmax(dim=2) == labels).float().mean()),
         **calibration.figures(before, labels, "test/uncalibrated"),
         **calibration.figures(after, labels, "test/calibrated"),
     }

@@ -60,8 +60,7 @@ class Distortion:
             step: the optimizer step that it is for; the same step distorts in the same way.
             strength: how many times as far as the ranges say.
         """
-        # 32 bits, because torch's generator for the CPU takes no more
-        self.generator.manual_seed(int(np.random.SeedSequence((self.seed, step)).generate_state(1)[0]))
+        self.generator.manual_seed(seed_of(self.seed, step))
         device, nodes = self.places.device, len(self.smoothing[0])
         amounts = torch.rand(count, len(self.ranges), generator=self.generator, device=device)
         if strength != 1:
@@ -98,6 +97,11 @@ class Distortion:
             thicker, thinner = _spread(moved, torch.maximum), _spread(moved, torch.minimum)
             moved += amount.clamp(min=0) * (thicker - moved) + amount.clamp(max=0) * (moved - thinner)
         return moved
+
+
+def seed_of(seed: int, step: int) -> int:
+    """Give what torch draws an optimizer step by: 32 bits, because its generator for the CPU takes no more."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
 def _spread(images: Tensor, choose: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -6,14 +6,12 @@ import torch
 from torch import Tensor
 
 from digits.data.augmentation import Distortion
+from digits.data.chunks import SCALED_TOGETHER
 from digits.data.config import DistortionConfig
 from digits.errors import require
 
 SEED = 3
 """What they are distorted by; not the run's seed, so that what a teacher says of them is the same for every run."""
-
-AT_ONCE = 512
-"""Images; as float32 they are 1.6 MB, which a core's cache holds."""
 
 MOST_MEMORY = 0.5
 """The share of the machine's memory that they may take."""
@@ -55,7 +53,7 @@ def make(images: Tensor, config: DistortionConfig) -> Tensor:
     step = 0
     for version, of_version in enumerate(made):
         strength = 1.0 if version < full else config.end_strength
-        for some, out in zip(images.split(AT_ONCE), of_version.split(AT_ONCE), strict=True):
+        for some, out in zip(images.split(SCALED_TOGETHER), of_version.split(SCALED_TOGETHER), strict=True):
             scaled = some.unsqueeze(1).float().mul_(1 / 255)
             distorted = distortion(scaled, distortion.draw(len(some), step, strength))
             out.copy_(distorted.squeeze(1).mul_(255).round_())

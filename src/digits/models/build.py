@@ -40,6 +40,6 @@ def apart(network: DigitClassifier) -> DigitClassifier:
     if not isinstance(network.layers, Members):
         return network
     members = network.layers
-    one = MODELS[network.settings.model.name](replace(network.settings, members=1))
+    one = build(replace(network.settings, members=1))
     one.layers = Ensemble([members.member(place) for place in range(members.count)])
     return one

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, cast
 
 import lightning.pytorch as L
-import numpy as np
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from digits.config import TrainConfig
+from digits.data.augmentation import seed_of
 from digits.data.chunks import Batch, Chunk, MiniBatch
 from digits.data.config import MOST_AT_ONCE
 from digits.data.datamodule import MNISTDataModule
@@ -198,7 +198,7 @@ class DigitClassifier(L.LightningModule):
     def _draw_by(self, step: int) -> None:
         """Let dropout draw by the step, so that a run that goes on draws what one that was never stopped would."""
         if self.settings.model.dropout:
-            torch.manual_seed(int(np.random.SeedSequence((self.settings.seed, step)).generate_state(1)[0]))
+            torch.manual_seed(seed_of(self.settings.seed, step))
 
     def _step(self, optimizer: Optimizer, backward: Callable[[Tensor], None], batch: MiniBatch) -> Tensor:
         """Take one optimizer step; give what the last layer gave for the digits, before it."""
