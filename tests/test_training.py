@@ -116,6 +116,7 @@ def test_without_validation_the_last_weights_are_tested(train_tiny: Train) -> No
     assert [file.name for file in (folder / "checkpoints").iterdir()] == ["last.ckpt"]
     assert not any(key.startswith("val/") for key in figures(folder))
     assert figures(folder)["epoch"] == 1
+    assert "nothing was held out to give a temperature" in (folder / "train.log").read_text()
 
 
 def test_training_stops_early(train_tiny: Train) -> None:

@@ -270,8 +270,13 @@ def _say_tested(tested: dict[str, float]) -> None:
         log.info(
             "your pictures  %.2f %% are read rightly, now that it was trained on them", 100 * tested["mine/accuracy"]
         )
-    errors = (100 * tested[f"test/{stage}/ece"] for stage in ("uncalibrated", "calibrated"))
-    log.info("confidence     off by %.2f %%, and by %.2f %% after the temperature that validation gave", *errors)
+    before, after = (100 * tested[f"test/{stage}/ece"] for stage in ("uncalibrated", "calibrated"))
+    if "val/temperature" in tested:
+        log.info(
+            "confidence     off by %.2f %%, and by %.2f %% after the temperature that validation gave", before, after
+        )
+    else:
+        log.info("confidence     off by %.2f %%; nothing was held out to give a temperature", before)
 
 
 def result_settings(settings: TrainConfig) -> dict[str, Any]:

@@ -101,26 +101,34 @@ def test_wrong_settings_are_one_line(typed: str, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
-def test_a_teacher_is_asked_once(images: Tensor, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_teacher_is_asked_once_about_each_version(
+    images: Tensor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third = images.split(200)
     with caplog.at_level(logging.INFO, "digits"):
-        first = teaching.answers(tmp_path, SHIPPED, images)
-        again = teaching.answers(tmp_path, SHIPPED, images)
-        other = teaching.answers(tmp_path, SHIPPED, images[:10])
-    assert len(caplog.records) == 2
-    assert torch.equal(first, again)
-    np.testing.assert_allclose(first.exp(), Reader(SHIPPED).probabilities(images.numpy()), atol=1e-3)
-    assert torch.equal(other, first[:10])
+        two = teaching.answers(tmp_path, SHIPPED, [first, second])
+        again = teaching.answers(tmp_path, SHIPPED, [first, second])
+        more = teaching.answers(tmp_path, SHIPPED, [third, first, second])
+    assert [one.getMessage().rpartition(": ")[2] for one in caplog.records] == [
+        "200 images, 1 of 2",
+        "200 images, 2 of 2",
+        "200 images, 1 of 3",
+    ]
+    assert torch.equal(two, again)
+    assert torch.equal(two, more[200:])
+    right = Reader(SHIPPED).probabilities(torch.cat([third, first, second]).numpy())
+    np.testing.assert_allclose(more.exp(), right, atol=1e-3)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", "array"])
 def test_damaged_answers_are_asked_again(content: bytes | str, images: Tensor, tmp_path: Path) -> None:
-    first = teaching.answers(tmp_path, SHIPPED, images[:10])
+    first = teaching.answers(tmp_path, SHIPPED, [images[:10]])
     (kept,) = (tmp_path / "teaching").iterdir()
     if isinstance(content, bytes):
         kept.write_bytes(content)
     else:
         np.save(kept, np.zeros((3, 10), np.float16))
-    assert torch.equal(teaching.answers(tmp_path, SHIPPED, images[:10]), first)
+    assert torch.equal(teaching.answers(tmp_path, SHIPPED, [images[:10]]), first)
     assert kept.stat().st_size > 200
     assert len(list(kept.parent.iterdir())) == 1
 

@@ -48,6 +48,12 @@ def test_lenet5_has_the_papers_maps() -> None:
     ]
 
 
+def test_convnet_has_six_convolutions_and_places() -> None:
+    model = network("model=convnet")
+    assert weights_by_layer(model) == [320, 9_248, 18_496, 36_928, 73_856, 147_584, 20_490]
+    assert sum(parameter.numel() for parameter in model.parameters()) == 307_818
+
+
 @pytest.mark.parametrize(("hidden", "weights"), [(200, [157_000, 2_010]), (30, [23_550, 310])])
 def test_sigmoid_is_784_hidden_10(hidden: int, weights: list[int]) -> None:
     model = network("model=sigmoid", f"model.hidden=[{hidden}]")

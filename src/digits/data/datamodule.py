@@ -198,7 +198,9 @@ class MNISTDataModule(L.LightningDataModule):
                 made = versions.make(self.train_set.images.to(device), self.augment)
                 self.train_set = ResidentImages(made, self.train_set.labels.repeat(len(made) // self.images))
         if self.teacher is not None:
-            self.answers = teaching.answers(self.folder, self.teacher, self.train_set.images).to(device)
+            self.answers = teaching.answers(self.folder, self.teacher, self.train_set.images.split(self.images)).to(
+                device
+            )
 
     def _first_of(self, epoch: int) -> int:
         """Give the index that an epoch's images count from, where there are several versions of them."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,36 +24,48 @@ LEAST = 1e-7
 """Of a probability, whose logarithm is taken: float32 tells no smaller ones from 0 beside 1."""
 
 
-def answers(folder: Path, teacher: Path, images: Tensor) -> Tensor:
+def answers(folder: Path, teacher: Path, versions: Sequence[Tensor]) -> Tensor:
     """Give what a teacher says, from the cache where it was asked the same before.
+
+    Each version is kept for itself, so that a run with others as well, or one that was stopped, asks only what is new.
 
     Args:
         folder: the cache.
         teacher: its model.onnx, of a run or an ensemble.
-        images: uint8 [N, 28, 28], bright ink on black.
+        versions: of the training images, each uint8 [N, 28, 28], bright ink on black.
 
     Returns:
-        The logarithms of its probabilities, float32 [N, 10], of three digits.
+        The logarithms of its probabilities, float32 [versions x N, 10], of three digits.
 
     Raises:
         UserError: if the teacher cannot be read, or the folder cannot be written to.
     """
     reader = Reader(teacher)
-    asked = images.cpu().numpy()
-    key = hashlib.sha256(teacher.read_bytes() + hashlib.sha256(asked.data).digest()).hexdigest()
-    path = folder / "teaching" / f"{key[:24]}.npy"
+    of_teacher = hashlib.sha256(teacher.read_bytes()).digest()
+    found = []
+    for number, images in enumerate(versions, 1):
+        asked = images.cpu().numpy()
+        key = hashlib.sha256(of_teacher + hashlib.sha256(asked.data).digest()).hexdigest()
+        path = folder / "teaching" / f"{key[:24]}.npy"
+        kept = _kept(path, len(asked))
+        if kept is None:
+            log.info("asking the teacher once: %s images, %d of %d", f"{len(asked):,}", number, len(versions))
+            kept = _asked(reader, asked)
+            with user_errors(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            with whole(path) as temporary, temporary.open("wb") as file:
+                np.save(file, kept)
+        found.append(torch.from_numpy(kept.astype(np.float32)))
+    return torch.cat(found)
+
+
+def _kept(path: Path, count: int) -> NDArray[np.float16] | None:
+    """Give the answers that a file has; None where it is not there, or damaged."""
     try:
         kept = np.load(path)
-    except (OSError, ValueError, EOFError):  # not there, or damaged
-        kept = np.empty(0)
-    if kept.shape != (len(asked), CLASSES) or kept.dtype != np.float16:
-        log.info("asking %s about %s images, once; its answers are kept in %s", teacher, f"{len(asked):,}", path.parent)
-        kept = _asked(reader, asked)
-        with user_errors(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as temporary, temporary.open("wb") as file:
-            np.save(file, kept)
-    return torch.from_numpy(kept.astype(np.float32))
+    except (OSError, ValueError, EOFError):
+        return None
+    return kept if kept.shape == (count, CLASSES) and kept.dtype == np.float16 else None
 
 
 def _asked(reader: Reader, images: NDArray[np.uint8]) -> NDArray[np.float16]:
