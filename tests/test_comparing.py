@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from conftest import Command, settings
 from drawn_pages import page, row
 from PIL import Image
+
+from digits.training import result_settings
 
 SMALL = "data.train_size=300,data.val_size=100,trainer.max_epochs=1,trainer.accelerator=cpu"
 
@@ -66,6 +68,14 @@ def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Compar
     assert code == 0, err
     assert again == out
     assert sorted(one.name for one in (outputs / "sigmoid").iterdir()) == names
+
+
+def test_chunks_tell_runs_apart_where_there_is_an_average() -> None:
+    def shapes_it(*typed: str) -> bool:
+        return result_settings(settings(*typed)) != result_settings(settings(*typed, "data.chunk_size=3"))
+
+    assert not shapes_it()
+    assert shapes_it("optimizer.ema=0.9")
 
 
 def test_a_stopped_comparison_goes_on(compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

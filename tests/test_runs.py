@@ -11,7 +11,7 @@ from digits.errors import UserError
 
 def test_a_run_name_is_not_used_twice(train_tiny: Train) -> None:
     train_tiny("run_name=mine")
-    with pytest.raises(UserError, match=r"run_name=mine: .*mine is there already"):
+    with pytest.raises(UserError, match=r"run_name=mine: .*mine is there already; .* resume="):
         train_tiny("run_name=mine")
 
 

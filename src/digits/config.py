@@ -154,7 +154,7 @@ class TrainConfig:
             "data.mine_share": (data.mine_share, not data.mine_share),
             "data.mixup": (data.mixup, not data.mixup),
             "data.negatives": (data.negatives, not data.negatives),
-            "loss": (getattr(model, "loss", None), getattr(model, "loss", None) in (None, "cross_entropy")),
+            "model.loss": (getattr(model, "loss", None), getattr(model, "loss", None) in (None, "cross_entropy")),
             "model.dropout": (model.dropout, not model.dropout),
             "model.l2": (getattr(model, "l2", 0), not getattr(model, "l2", 0)),
             "model.output": (getattr(model, "output", None), getattr(model, "output", None) in (None, "softmax")),

@@ -32,7 +32,8 @@ def create(outputs_dir: str, model: str, run_name: str | None) -> Path:
             folder.mkdir(parents=True)
         except FileExistsError as error:
             if run_name:
-                raise UserError(f"run_name={run_name}: {folder} is there already; choose another name") from error
+                right = f"choose another name, or go on with it: resume={folder}"
+                raise UserError(f"run_name={run_name}: {folder} is there already; {right}") from error
             number += 1
         except OSError as error:
             raise UserError(f"outputs_dir={outputs_dir}: cannot make {folder} ({error.strerror})") from error

@@ -186,6 +186,9 @@ def find_teacher(settings: TrainConfig) -> Path | None:
     """
     if settings.teacher is None:
         return None
+    if settings.teacher != "shipped" and not Path(settings.teacher).exists():
+        right = "for a record, make it first: python src/train.py experiment=record/convnet run_name=teacher"
+        raise UserError(f"teacher={settings.teacher}: is not there; {right}")
     try:
         return Reader(find_model(settings.teacher, settings.outputs_dir)).path
     except UserError as error:
@@ -281,7 +284,10 @@ def _say_tested(tested: dict[str, float]) -> None:
 
 def result_settings(settings: TrainConfig) -> dict[str, Any]:
     """Give the settings that shape the result, by dotted keys; HParams has a column for each."""
-    return _flat(asdict(settings))
+    flat = _flat(asdict(settings))
+    if settings.optimizer.ema is not None:
+        flat["data.chunk_size"] = settings.data.chunk_size  # an average moves once a chunk
+    return flat
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -116,7 +116,7 @@ def test_each_network_normalises_its_own_batch() -> None:
         (["members=2", "data.mixup=0.1"], "members=2: must be 1 with data.mixup=0.1"),
         (["members=2", "model.dropout=0.1"], "members=2: must be 1 with model.dropout=0.1"),
         (["members=2", "data.hardest=0.5"], "members=2: must be 1 with data.hardest=0.5"),
-        (["members=2", "experiment=online_sgd_01"], "members=2: must be 1 with "),
+        (["members=2", "experiment=online_sgd_01"], "members=2: must be 1 with model.loss=squared_error"),
         (["members=2", "start_from=shipped"], "members=2: must be 1 with start_from=shipped"),
     ],
 )

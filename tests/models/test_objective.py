@@ -133,9 +133,13 @@ def test_wrong_settings_are_one_line(typed: list[str], message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
-@pytest.mark.parametrize("teacher", ["nowhere", "text.onnx"])
-def test_a_wrong_teacher_is_one_line_and_leaves_no_run(teacher: str, train_tiny: Train, tmp_path: Any) -> None:
+@pytest.mark.parametrize(
+    ("teacher", "message"), [("nowhere", "is not there; for a record, make it"), ("text.onnx", "not an ONNX file")]
+)
+def test_a_wrong_teacher_is_one_line_and_leaves_no_run(
+    teacher: str, message: str, train_tiny: Train, tmp_path: Any
+) -> None:
     (tmp_path / "text.onnx").write_text("text")
-    with pytest.raises(UserError, match=r"^teacher=/"):
+    with pytest.raises(UserError, match=rf"^teacher=/.*{message}"):
         train_tiny(f"teacher={tmp_path / teacher}")
     assert not (tmp_path / "outputs").exists()

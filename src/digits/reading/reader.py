@@ -13,7 +13,7 @@ SHIPPED = Path(__file__).with_name("shipped.onnx")
 """The network that comes with the project: `python src/train.py experiment=shipped` made it."""
 
 LARGEST_MODEL = 256 * 2**20
-"""Bytes; ours have under 1 MB, so a larger file is something else."""
+"""Bytes; ours have some MB at most, so a larger file is something else."""
 
 CPU, CARD = "CPUExecutionProvider", "CUDAExecutionProvider"
 """ONNX Runtime's names for the processor and an NVIDIA card."""
