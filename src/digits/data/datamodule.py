@@ -198,9 +198,8 @@ class MNISTDataModule(L.LightningDataModule):
                 made = versions.make(self.train_set.images.to(device), self.augment)
                 self.train_set = ResidentImages(made, self.train_set.labels.repeat(len(made) // self.images))
         if self.teacher is not None:
-            self.answers = teaching.answers(self.folder, self.teacher, self.train_set.images.split(self.images)).to(
-                device
-            )
+            of_each_version = self.train_set.images.split(self.images)
+            self.answers = teaching.answers(self.folder, self.teacher, of_each_version).to(device)
 
     def _first_of(self, epoch: int) -> int:
         """Give the index that an epoch's images count from, where there are several versions of them."""
