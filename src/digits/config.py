@@ -150,7 +150,6 @@ class TrainConfig:
         require(1 <= self.members <= 100, "members", self.members, "1 to 100")
         apart = {
             "data.batch_size": (data.batch_size, data.batch_size is not None and data.batch_size <= MOST_AT_ONCE),
-            "data.hardest": (data.hardest, data.hardest == 1),
             "data.mine_share": (data.mine_share, not data.mine_share),
             "data.mixup": (data.mixup, not data.mixup),
             "data.negatives": (data.negatives, not data.negatives),

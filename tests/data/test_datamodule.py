@@ -66,7 +66,7 @@ def batches(chunk_size: int, seed: int, epoch: int, *others: Share, batches_per_
     """The indices of each mini-batch: 10 from the first 1,000 images, and what the other shares add."""
     shares = [Share(range(1000), 10), *others]
     sampler = ChunkSampler(
-        lambda _: shares, lambda _: batches_per_epoch, chunk_size, [seed], lambda: epoch, torch.device("cpu")
+        lambda *_: shares, lambda _: batches_per_epoch, chunk_size, [seed], lambda: epoch, torch.device("cpu")
     )
     chunks = list(sampler)
     size = sum(share.per_batch for share in shares)
@@ -137,7 +137,7 @@ def test_steps_are_counted_with_the_last_smaller_batch(data_dir: Path) -> None:
 def test_later_epochs_take_the_images_with_the_largest_losses(data_dir: Path) -> None:
     data = MNISTDataModule(config(data_dir, train_size=100, hardest=0.1, batch_size=4), settings().augment, [1])
     data.setup("fit")
-    data.losses = torch.arange(100.0) % 50
+    data.losses = (torch.arange(100.0) % 50).unsqueeze(0)
     assert data.shares_of(0) == data.shares
     (share,) = data.shares_of(1)
     assert list(share.images) == [45, 46, 47, 48, 49, 95, 96, 97, 98, 99]

@@ -90,6 +90,11 @@ class Chunk:
         copied = {one: getattr(self, one).clone() for one in OWN if getattr(self, one) is not None}
         return replace(self, **copied, chances=tuple(tuple(map(torch.clone, one)) for one in self.chances))
 
+    def networks(self, count: int) -> Tensor:
+        """Give for which of so many networks each image is, int64 [N]: a mini-batch has those of each in turn."""
+        each = [torch.arange(count).repeat_interleave(len(one) // count) for one in self.labels.split(self.batch_size)]
+        return torch.cat(each).to(self.labels.device)
+
     @property
     def tensors(self) -> list[Tensor]:
         """All that tells it from another chunk of as many images."""
@@ -141,8 +146,8 @@ class ChunkSampler(Sampler[Tensor]):
     epoch.
 
     Args:
-        shares: gives what the mini-batches of an epoch are made of; the last one of a pass over the first part takes
-            what is left of it.
+        shares: gives what the mini-batches of an epoch are made of, for the network of a place in `seeds`; the last one
+            of a pass over the first part takes what is left of it.
         batches: gives the mini-batches of an epoch.
         chunk_size: mini-batches a chunk; the last chunk has what is left.
         seeds: what to shuffle by; several for several networks, whose mini-batches are then behind each other.
@@ -154,7 +159,7 @@ class ChunkSampler(Sampler[Tensor]):
 
     def __init__(
         self,
-        shares: Callable[[int], list[Share]],
+        shares: Callable[[int, int], list[Share]],
         batches: Callable[[int], int],
         chunk_size: int,
         seeds: Sequence[int],
@@ -173,14 +178,14 @@ class ChunkSampler(Sampler[Tensor]):
     def __iter__(self) -> Iterator[Tensor]:
         """Give index tensors, int64 [images of a chunk], on the device."""
         epoch = self.epoch()
-        of_all = [self._batches(epoch, seed) for seed in self.seeds]
+        of_all = [self._batches(epoch, place) for place in range(len(self.seeds))]
         batches = [np.concatenate(of_step) for of_step in zip(*of_all, strict=True)] if len(of_all) > 1 else of_all[0]
         whole = torch.from_numpy(np.concatenate(batches) + self.first(epoch)).to(self.device)
         yield from whole.split(len(batches[0]) * self.chunk_size)
 
-    def _batches(self, epoch: int, seed: int) -> list[NDArray[np.int64]]:
-        rng = np.random.default_rng((seed, epoch))
-        shares, wanted = self.shares(epoch), self.batches(epoch)
+    def _batches(self, epoch: int, place: int) -> list[NDArray[np.int64]]:
+        rng = np.random.default_rng((self.seeds[place], epoch))
+        shares, wanted = self.shares(epoch, place), self.batches(epoch)
         parts: list[list[np.ndarray]] = []
         for share in shares:
             one_pass = not parts and wanted == share.batches

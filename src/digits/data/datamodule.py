@@ -67,7 +67,8 @@ class MNISTDataModule(L.LightningDataModule):
         """What the teacher says of the training images, where there is one: float32 [N, 10]."""
         self.prepared = False
         self.losses: Tensor
-        """Of each training image when it was last seen, float32, infinite before; kept where `hardest` is below 1."""
+        """Of each image when a network saw it last, float32 [networks, N], infinite before; kept where `hardest`
+        is below 1."""
 
     def prepare_data(self) -> None:
         """Read the files, and check them; once, though Lightning asks again for each stage.
@@ -107,7 +108,7 @@ class MNISTDataModule(L.LightningDataModule):
         self.train_set = ResidentImages(*(torch.cat(part) for part in zip(*parts, strict=True)))
         self.images = len(self.train_set)
         """Training images of all parts, before there are several versions of them."""
-        self.losses = torch.full((len(used),), math.inf)
+        self.losses = torch.full((len(self.seeds), len(used)), math.inf)
         self.test_set = ResidentImages(*test)
         self.read = None
 
@@ -138,12 +139,12 @@ class MNISTDataModule(L.LightningDataModule):
         """How many images the epochs after the first take from the first part."""
         return math.ceil(self.config.hardest * len(self.shares[0].images))
 
-    def shares_of(self, epoch: int) -> list[Share]:
-        """Give what the mini-batches of an epoch, from 0, are made of."""
+    def shares_of(self, epoch: int, network: int = 0) -> list[Share]:
+        """Give what the mini-batches of an epoch, from 0, are made of for one of the networks."""
         if epoch == 0 or self.config.hardest == 1:
             return self.shares
         first = self.shares[0]
-        worst = self.losses.cpu().topk(self.hard_images).indices.sort().values
+        worst = self.losses[network].cpu().topk(self.hard_images).indices.sort().values
         return [Share(worst.numpy(), first.per_batch)]
 
     @property

@@ -162,7 +162,7 @@ class DigitClassifier(L.LightningModule):
             self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk))
         if self.data.config.hardest < 1:
             seen = F.cross_entropy(self.logits(outputs).float(), labels, reduction="none")
-            self.data.losses[chunk.indices % self.data.images] = seen
+            self.data.losses[chunk.networks(self.settings.members), chunk.indices % self.data.images] = seen
         values: dict[str, Tensor] = self.train_metrics(outputs.float(), labels)
         return {**values, "train/learning_rate": torch.tensor(rates[-1])}
 

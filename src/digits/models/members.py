@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,8 @@ from digits.models.convolution import PooledConv2d
 class Members(nn.Module):
     """Networks of one form, whose weights lie behind each other in one tensor for each name.
 
-    In training every member has images of its own; else all see the same ones and are asked for one answer.
+    In training every member has images of its own; else all see the same ones and are asked for one answer. On a CPU,
+    where a batched convolution takes several times as long, networks with convolutions compute one after the other.
 
     Args:
         networks: from images to logits, alike but for their weights.
@@ -23,6 +25,7 @@ class Members(nn.Module):
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
         self.count = len(networks)
+        self.convolve = any(isinstance(layer, nn.Conv2d) for layer in networks[0].modules())
         parameters, buffers = stack_module_state(list(networks))
         self.names = {name.replace(".", "_"): name for name in (*parameters, *buffers)}
         for name, parameter in parameters.items():
@@ -30,9 +33,6 @@ class Members(nn.Module):
         for name, buffer in buffers.items():
             self.register_buffer(name.replace(".", "_"), buffer)
         form = copy.deepcopy(networks[0]).to("meta")
-        for layer in form.modules():
-            if isinstance(layer, PooledConv2d):
-                layer.plain = True
         self.form = (form,)  # in a tuple, so that its weights are not taken for this module's
 
     def forward(self, images: Tensor) -> Tensor:
@@ -47,19 +47,28 @@ class Members(nn.Module):
         """
         (form,) = self.form
         form.train(self.training)
+        batched = images.is_cuda or not self.convolve
+        for layer in form.modules():
+            if isinstance(layer, PooledConv2d):
+                layer.plain = batched
         weights = {name: getattr(self, flat) for flat, name in self.names.items()}
-        if self.training:
-            own = images.unflatten(0, (self.count, -1))
-            logits: Tensor = vmap(lambda state, some: functional_call(form, state, (some,)))(weights, own)
-            return logits.flatten(0, 1)
-        return together(vmap(lambda state: functional_call(form, state, (images,)))(weights))
+        own = images.unflatten(0, (self.count, -1)) if self.training else images
+
+        def answer(state: dict[str, Tensor], some: Tensor) -> Tensor:
+            return cast(Tensor, functional_call(form, state, (some,)))
+
+        if batched:
+            logits = vmap(answer, in_dims=(0, 0 if self.training else None))(weights, own)
+        else:
+            states = zip(*map(Tensor.unbind, weights.values()), strict=True)
+            each = own if self.training else [images] * self.count
+            one_by_one = zip(states, each, strict=True)
+            logits = torch.stack([answer(dict(zip(weights, state, strict=True)), some) for state, some in one_by_one])
+        return logits.flatten(0, 1) if self.training else together(logits)
 
     def member(self, place: int) -> nn.Module:
         """Give one of the networks, from 0, by itself."""
         alone = copy.deepcopy(self.form[0]).to_empty(device="cpu")
-        for layer in alone.modules():
-            if isinstance(layer, PooledConv2d):
-                layer.plain = False
         alone.load_state_dict({name: getattr(self, flat)[place].detach() for flat, name in self.names.items()})
         return alone
 
