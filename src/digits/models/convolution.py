@@ -21,12 +21,9 @@ class PooledConv2d(nn.Conv2d):
     fastest in another memory format.
     """
 
-    plain = False
-    """Whether torch's parts are used in any case, as torch.func needs."""
-
     def forward(self, images: Tensor) -> Tensor:
         """Give float [N, out_channels, h, w] for float [N, in_channels, H, W]; h and w are halved by the pooling."""
-        if self.plain or torch.compiler.is_exporting() or images.is_cuda:
+        if torch.compiler.is_exporting() or images.is_cuda:
             return F.relu(F.max_pool2d(super().forward(images), 2))
         if torch.is_autocast_enabled(images.device.type) or not torch.is_grad_enabled():
             maps = super().forward(images.contiguous(memory_format=torch.channels_last))

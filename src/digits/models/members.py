@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from digits.models.convolution import PooledConv2d
-
 
 class Members(nn.Module):
     """Networks of one form, whose weights lie behind each other in one tensor for each name.
@@ -48,9 +46,6 @@ class Members(nn.Module):
         (form,) = self.form
         form.train(self.training)
         batched = images.is_cuda or not self.convolve
-        for layer in form.modules():
-            if isinstance(layer, PooledConv2d):
-                layer.plain = batched
         weights = {name: getattr(self, flat) for flat, name in self.names.items()}
         own = images.unflatten(0, (self.count, -1)) if self.training else images
 
