@@ -11,7 +11,7 @@ from conftest import Command, settings
 from drawn_pages import page, row
 from PIL import Image
 
-from digits.training import result_settings
+from digits.config import result_settings
 
 SMALL = "data.train_size=300,data.val_size=100,trainer.max_epochs=1,trainer.accelerator=cpu"
 

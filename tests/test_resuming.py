@@ -17,7 +17,8 @@ from digits import resuming, runs
 from digits.config import ROOT
 from digits.errors import UserError
 from digits.models.config import ModelConfig
-from digits.training import shown, train
+from digits.runs import shown
+from digits.training import train
 
 
 class Interrupt(L.Callback):

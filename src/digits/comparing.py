@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from digits import precision, resuming, runs
-from digits.config import CompareConfig, TrainConfig, project_path
+from digits.config import CompareConfig, TrainConfig, project_path, result_settings
 from digits.errors import UserError
 from digits.experiments import Wanted
 from digits.models.build import build
@@ -25,8 +25,9 @@ from digits.reading.predict import folder as made_folder
 from digits.reading.reader import Reader
 from digits.reading.recognize import Recognizer, read_pages
 from digits.reading.score import Result, find_pages
+from digits.runs import shown
 from digits.tracking.figures import comparison
-from digits.training import chosen_device, result_settings, shown, train
+from digits.training import chosen_device, train
 
 PICTURES_AT_ONCE = 32
 """Found and kept while every network reads them."""

@@ -1,6 +1,6 @@
 """What conf/ must fit: the type, the range and the meaning of every setting. The values are in conf/, not here."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,24 @@ class TrainConfig:
         for key, (value, fit) in apart.items():
             require(self.members == 1 or fit, "members", self.members, f"1 with {key}={value}")
         require(self.seeds[-1] < 2**32, "members", self.members, f"at most {2**32 - self.seed} with seed={self.seed}")
+
+
+def result_settings(settings: TrainConfig) -> dict[str, Any]:
+    """Give the settings that shape the result, by dotted keys; HParams has a column for each."""
+    flat = _flat(asdict(settings))
+    if settings.optimizer.ema is not None:
+        flat["data.chunk_size"] = settings.data.chunk_size  # an average moves once a chunk
+    return flat
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif prefix + key not in WITHOUT_INFLUENCE:
+            flat[prefix + key] = value
+    return flat
 
 
 @dataclass

@@ -20,8 +20,9 @@ from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
 from digits.reading.export import LEAST, mean_of
 from digits.reading.reader import Reader, find_model
+from digits.runs import shown
 from digits.tracking.console import log, logging_to
-from digits.training import metadata_of, shown
+from digits.training import metadata_of
 
 ALIKE = ("path", "test_path", "test_size", "val_size", "split_seed")
 """Settings of the data that say which images the runs were validated and are tested with."""

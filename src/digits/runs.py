@@ -99,6 +99,11 @@ def _number(text: str) -> float:
     return int(text) if text.isdecimal() else float(text)
 
 
+def shown(path: Path) -> str:
+    """Give a path as one would type it: relative to the working directory where that is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
 @contextmanager
 def user_errors(path: Path) -> Iterator[None]:
     """Turn what the file system refuses into a UserError that names the path."""

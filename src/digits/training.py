@@ -2,13 +2,12 @@
 
 import json
 import logging
-import os
 import shlex
 import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,17 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from omegaconf import OmegaConf
 
 from digits import devices, precision, resuming, runs
-from digits.config import ROOT, WITHOUT_INFLUENCE, EvaluateConfig, TrainConfig, project_path
+from digits.config import ROOT, EvaluateConfig, TrainConfig, project_path, result_settings
+from digits.data import teaching
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
 from digits.models.averaging import MovingAverage
 from digits.models.build import apart, build
 from digits.models.classifier import DigitClassifier
 from digits.reading.export import export, export_text, take_weights
-from digits.reading.reader import Reader, find_model
-from digits.tracking.console import ProgressBar, console, log, logging_to
+from digits.reading.reader import find_model
+from digits.runs import shown
+from digits.tracking.console import ProgressBar, console, log, logging_to, say_how_to_go_on, say_tested
 from digits.tracking.tensorboard import TensorBoard
 from digits.tracking.tracker import Tracker
 
@@ -63,7 +64,7 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
         settings = resuming.started(settings, overrides)
     device = chosen_device(settings)
     settings = precision.resolved(settings, device)
-    teacher = find_teacher(settings)
+    teacher = teaching.find(settings.teacher, settings.outputs_dir)
     data = MNISTDataModule(settings.data, settings.augment, settings.seeds, teacher)
     data.prepare_data()
     L.seed_everything(settings.seed, verbose=False)
@@ -109,7 +110,7 @@ def _run(
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
         trainer.test(model, data, ckpt_path=kept, weights_only=True, verbose=False)
     if trainer.interrupted:
-        _say_how_to_go_on(folder)
+        say_how_to_go_on(folder)
         sys.exit(EXIT_INTERRUPTED)
     calibration = tracker.calibrated(model)
     figures = {**tracker.epochs[model.trained_epochs - 1], **tracker.tested}  # the epoch whose weights were kept
@@ -119,7 +120,7 @@ def _run(
     runs.write_text(folder / runs.METRICS_JSON, json.dumps(figures, indent=2) + "\n")
     metadata = {**metadata_of(settings.model.name, config, tracker.tested), "seed": str(settings.seed)}
     export(apart(model), calibration.temperature, folder / runs.MODEL_FILE, metadata)
-    _say_tested(tracker.tested)
+    say_tested(tracker.tested)
     log.info("run            %s", shown(folder))
     log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
     command = shlex.join(["python", shown(ROOT / "src" / "predict.py"), "img=my_digit.png", f"run={shown(folder)}"])
@@ -161,7 +162,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         tracker.calibrated(model)
         board.close()
         runs.write_text(target / runs.METRICS_JSON, json.dumps(tracker.tested, indent=2) + "\n")
-        _say_tested(tracker.tested)
+        say_tested(tracker.tested)
         if config.weights is not None:
             weights = Path(config.weights).expanduser()
             export_text(apart(model), weights)
@@ -176,28 +177,6 @@ def chosen_device(settings: TrainConfig) -> devices.Device:
         UserError: for trainer.accelerator=gpu without a usable card.
     """
     return devices.choose(settings.trainer.accelerator, settings.trainer.devices, "trainer.accelerator")
-
-
-def find_teacher(settings: TrainConfig) -> Path | None:
-    """Give the model.onnx of the teacher, None for none.
-
-    Raises:
-        UserError: if there is none where the settings say, or it cannot be read.
-    """
-    if settings.teacher is None:
-        return None
-    if settings.teacher != "shipped" and not Path(settings.teacher).exists():
-        right = "for a record, make it first: python src/train.py experiment=record/convnet run_name=teacher"
-        raise UserError(f"teacher={settings.teacher}: is not there; {right}")
-    try:
-        return Reader(find_model(settings.teacher, settings.outputs_dir)).path
-    except UserError as error:
-        raise UserError(str(error).replace("run=", "teacher=", 1)) from error
-
-
-def shown(path: Path) -> str:
-    """Give a path as one would type it: relative to the working directory where that is shorter."""
-    return min(str(path), os.path.relpath(path), key=len)
 
 
 def _prepare_process() -> None:
@@ -256,48 +235,6 @@ def _checkpoints(settings: TrainConfig, folder: Path) -> list[Callback]:
     if patience is not None:
         callbacks.append(EarlyStopping("val/accuracy", patience=patience, mode="max", check_on_train_epoch_end=True))
     return [*callbacks, keep(runs.LAST_CHECKPOINT, None)]  # last, because it keeps what the others know
-
-
-def _say_how_to_go_on(folder: Path) -> None:
-    if (folder / runs.LAST_CHECKPOINT).exists():
-        command = shlex.join(["python", shown(ROOT / "src" / "train.py"), f"resume={shown(folder)}"])
-        log.info("stopped; the last whole epoch is kept. To go on:\n  %s", command)
-    else:
-        log.info("stopped before the first epoch ended, so there is nothing to go on from")
-
-
-def _say_tested(tested: dict[str, float]) -> None:
-    log.info("test accuracy  %.2f %%", 100 * tested["test/accuracy"])
-    log.info("test loss      %.4f", tested["test/loss"])
-    if "mine/accuracy" in tested:
-        log.info(
-            "your pictures  %.2f %% are read rightly, now that it was trained on them", 100 * tested["mine/accuracy"]
-        )
-    before, after = (100 * tested[f"test/{stage}/ece"] for stage in ("uncalibrated", "calibrated"))
-    if "val/temperature" in tested:
-        log.info(
-            "confidence     off by %.2f %%, and by %.2f %% after the temperature that validation gave", before, after
-        )
-    else:
-        log.info("confidence     off by %.2f %%; nothing was held out to give a temperature", before)
-
-
-def result_settings(settings: TrainConfig) -> dict[str, Any]:
-    """Give the settings that shape the result, by dotted keys; HParams has a column for each."""
-    flat = _flat(asdict(settings))
-    if settings.optimizer.ema is not None:
-        flat["data.chunk_size"] = settings.data.chunk_size  # an average moves once a chunk
-    return flat
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        elif prefix + key not in WITHOUT_INFLUENCE:
-            flat[prefix + key] = value
-    return flat
 
 
 def metadata_of(name: str, config: str, tested: dict[str, float]) -> dict[str, str]:

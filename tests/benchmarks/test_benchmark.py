@@ -50,7 +50,7 @@ def test_the_peers_networks_have_our_weights(model: str, weights: int) -> None:
     assert sum(one.numel() for one in peers.network(model).parameters()) == weights
 
 
-class Over(Exception):  # noqa: N818
+class Over(Exception):  # noqa: N818  # nothing is wrong then
     """There are no more turns."""
 
 

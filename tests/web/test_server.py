@@ -279,7 +279,7 @@ def test_it_says_where_to_draw(
 ) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda *_: None)
     monkeypatch.setattr(server, "show", lambda _: False)
-    draw(DrawConfig("shipped", "0.0.0.0", 0, True, str(tmp_path), str(tmp_path)))  # noqa: S104
+    draw(DrawConfig("shipped", "0.0.0.0", 0, True, str(tmp_path), str(tmp_path)))  # noqa: S104  # as above
     said = capsys.readouterr().out
     assert re.match(
         r"draw at http://[^:]+:\d+ \(Ctrl-C ends\)\nwhoever can reach this machine can draw there too", said

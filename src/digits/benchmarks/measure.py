@@ -26,8 +26,8 @@ from digits.config import ROOT, TrainConfig, project_path
 from digits.precision import resolved
 from digits.reading.predict import folder as made_folder
 from digits.reading.predict import write_picture
+from digits.runs import shown
 from digits.tracking.figures import bars
-from digits.training import shown
 
 PEER_IMAGES = 30_000
 """That others than this project train on in a turn: half a pass, so that a round does not take minutes."""

@@ -13,7 +13,7 @@ from digits.training import train as train_run
 
 def train(turns: Turns, settings: TrainConfig) -> None:
     """Make a run, with validation, TensorBoard and checkpoints; a turn is an epoch with all that belongs to it."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # os.devnull is no file for a Path
         sys.stderr = nowhere  # its epochs and its bar are not what a benchmark shows
         train_run(settings, [], [TakesTurns(turns)])
 
@@ -30,5 +30,5 @@ class TakesTurns(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Report the epoch that is over, and wait."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit; Lightning does not declare it
         self.turns.wait(data.images_in(max(trainer.current_epoch - 1, 0)))

@@ -1,4 +1,4 @@
-"""What a teacher says of the training images, asked once and kept in the cache folder."""
+"""Where a teacher is, and what it says of the training images, asked once and kept in the cache folder."""
 
 import hashlib
 import logging
@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from digits.reading.reader import CLASSES, Reader
+from digits.errors import UserError
+from digits.reading.reader import CLASSES, Reader, find_model
 from digits.runs import user_errors, whole
 
 log = logging.getLogger("digits")
@@ -22,6 +23,27 @@ AT_ONCE = 5000
 
 LEAST = 1e-7
 """Of a probability, whose logarithm is taken: float32 tells no smaller ones from 0 beside 1."""
+
+
+def find(teacher: str | None, outputs_dir: str) -> Path | None:
+    """Give the model.onnx of a teacher, None for none.
+
+    Args:
+        teacher: the folder of a run or an ensemble, an .onnx file, or shipped.
+        outputs_dir: where runs are.
+
+    Raises:
+        UserError: if there is none, or it cannot be read.
+    """
+    if teacher is None:
+        return None
+    if teacher != "shipped" and not Path(teacher).exists():
+        right = "for a record, make it first: python src/train.py experiment=record/convnet run_name=teacher"
+        raise UserError(f"teacher={teacher}: is not there; {right}")
+    try:
+        return Reader(find_model(teacher, outputs_dir)).path
+    except UserError as error:
+        raise UserError(str(error).replace("run=", "teacher=", 1)) from error
 
 
 def answers(folder: Path, teacher: Path, versions: Sequence[Tensor]) -> Tensor:

@@ -1,6 +1,7 @@
 """What a run says while it goes: its lines on the console and in train.log, and a progress bar in a terminal."""
 
 import logging
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,11 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from digits import runs
+from digits.config import ROOT
 from digits.data.chunks import Chunk
 from digits.data.datamodule import MNISTDataModule
+from digits.runs import shown
 
 log = logging.getLogger("digits")
 
@@ -50,6 +54,32 @@ def logging_to(file: Path | None) -> Iterator[None]:
         for handler in handlers:
             log.removeHandler(handler)
             handler.close()
+
+
+def say_how_to_go_on(folder: Path) -> None:
+    """Say what goes on with a run that was stopped."""
+    if (folder / runs.LAST_CHECKPOINT).exists():
+        command = shlex.join(["python", shown(ROOT / "src" / "train.py"), f"resume={shown(folder)}"])
+        log.info("stopped; the last whole epoch is kept. To go on:\n  %s", command)
+    else:
+        log.info("stopped before the first epoch ended, so there is nothing to go on from")
+
+
+def say_tested(tested: dict[str, float]) -> None:
+    """Say what a test gave, its figures by their tags."""
+    log.info("test accuracy  %.2f %%", 100 * tested["test/accuracy"])
+    log.info("test loss      %.4f", tested["test/loss"])
+    if "mine/accuracy" in tested:
+        log.info(
+            "your pictures  %.2f %% are read rightly, now that it was trained on them", 100 * tested["mine/accuracy"]
+        )
+    before, after = (100 * tested[f"test/{stage}/ece"] for stage in ("uncalibrated", "calibrated"))
+    if "val/temperature" in tested:
+        log.info(
+            "confidence     off by %.2f %%, and by %.2f %% after the temperature that validation gave", before, after
+        )
+    else:
+        log.info("confidence     off by %.2f %%; nothing was held out to give a temperature", before)
 
 
 class ProgressBar(L.Callback):
