@@ -16,8 +16,8 @@ def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
     return state
 
 
-def steps(folder: Path) -> int:
-    checkpoint: dict[str, int] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+def steps(folder: Path, name: str = "last") -> int:
+    checkpoint: dict[str, int] = torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
     return checkpoint["global_step"]
 
 

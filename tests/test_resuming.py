@@ -11,9 +11,9 @@ import lightning.pytorch as L
 import pytest
 import torch
 from conftest import Train, settings
-from run_folders import figures, rows, same, weights
+from run_folders import figures, rows, same, steps, weights
 
-from digits import resuming, runs
+from digits import checkpoints, resuming, runs
 from digits.config import ROOT
 from digits.errors import UserError
 from digits.models.config import ModelConfig
@@ -22,46 +22,48 @@ from digits.training import train
 
 
 class Interrupt(L.Callback):
-    """Press Ctrl-C in the middle of an epoch."""
+    """Send a signal, or the same several times, in the middle of an epoch."""
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch: int, number: int, times: int) -> None:
         self.epoch = epoch
+        self.number = number
+        self.times = times
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Send the signal that a terminal sends."""
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Send it."""
         if trainer.current_epoch == self.epoch:
-            os.kill(os.getpid(), signal.SIGINT)
+            for _time in range(self.times):
+                os.kill(os.getpid(), self.number)
 
 
 @pytest.fixture
-def interrupt(train_tiny: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
+def interrupt(tiny: list[str], tmp_path: Path) -> Callable[..., Path]:
     """Start a run of LeNet-5 and interrupt it in an epoch; gives its folder."""
-    trainer = L.Trainer
 
-    def start(epoch: int, *overrides: str) -> Path:
-        def with_interrupt(**arguments: Any) -> L.Trainer:
-            return trainer(**{**arguments, "callbacks": [*arguments["callbacks"], Interrupt(epoch)]})
-
-        handler = signal.getsignal(signal.SIGINT)
-        with monkeypatch.context() as patch:
-            patch.setattr("digits.training.L.Trainer", with_interrupt)
-            with pytest.raises(SystemExit) as stop:
-                train_tiny("run_name=stopped", *overrides)
-        signal.signal(signal.SIGINT, handler)  # which Lightning turned off, since the process is to end
-        assert stop.value.code == 130
-        return tmp_path / "outputs" / "lenet5" / "stopped"
+    def start(epoch: int, *overrides: str, number: int = signal.SIGINT, times: int = 1) -> Path:
+        outputs = tmp_path / "outputs"
+        typed = [*tiny, f"outputs_dir={outputs}", "trainer.accelerator=cpu", "run_name=stopped", *overrides]
+        handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+        with pytest.raises(SystemExit) as stop:
+            train(settings(*typed), typed, [Interrupt(epoch, number, times)])
+        assert stop.value.code == 128 + number
+        assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
+        return outputs / "lenet5" / "stopped"
 
     return start
 
 
-@pytest.mark.parametrize("how", ["auto", "folder", "file"])
-def test_a_resumed_run_equals_an_undisturbed_one(train_tiny: Train, interrupt: Callable[..., Path], how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "number"), [("auto", signal.SIGINT), ("folder", signal.SIGTERM), ("file", signal.SIGINT)]
+)
+def test_a_resumed_run_equals_an_undisturbed_one(
+    train_tiny: Train, interrupt: Callable[..., Path], how: str, number: int
+) -> None:
     common = ("trainer.max_epochs=3", "data.chunk_size=2", "schedule=onecycle")
-    stopped = interrupt(2, *common)
+    stopped = interrupt(2, *common, number=number)
     assert not (stopped / "model.onnx").exists()
+    assert steps(stopped) == 2 * 4 + 2  # the chunk was finished and kept
     log = (stopped / "train.log").read_text(encoding="utf-8")
-    assert "stopped; the last whole epoch is kept" in log
-    assert "resume=" in log
     line = log.split("To go on:")[1].splitlines()[1]
     assert line.split() == ["python", shown(ROOT / "src" / "train.py"), f"resume={shown(stopped)}"]
     resume = {"auto": "auto", "folder": stopped, "file": stopped / "checkpoints" / "last.ckpt"}[how]
@@ -74,8 +76,8 @@ def test_a_resumed_run_equals_an_undisturbed_one(train_tiny: Train, interrupt: C
     assert figures(resumed) == figures(undisturbed)
 
 
-def test_a_run_stopped_in_its_first_epoch_says_so(interrupt: Callable[..., Path]) -> None:
-    stopped = interrupt(0)
+def test_a_second_ctrl_c_does_not_wait(interrupt: Callable[..., Path]) -> None:
+    stopped = interrupt(0, times=2)
     assert "nothing to go on from" in (stopped / "train.log").read_text(encoding="utf-8")
 
 
@@ -199,7 +201,7 @@ def test_a_checkpoint_without_its_parts_is_named(small: Path, tmp_path: Path) ->
     del parts["optimizer_states"]
     torch.save(parts, tmp_path / "part.ckpt")
     with pytest.raises(UserError, match="it has no optimizer_states"):
-        resuming.load(tmp_path / "part.ckpt", settings("model=sigmoid").model)
+        checkpoints.load(tmp_path / "part.ckpt", settings("model=sigmoid").model)
 
 
 def test_a_resume_that_is_not_there_is_named(train_tiny: Train, tmp_path: Path) -> None:
@@ -211,11 +213,11 @@ def test_checkpoints_of_others_are_refused(train_tiny: Train, tmp_path: Path) ->
     folder = train_tiny("model=sigmoid")
     checkpoint = folder / "checkpoints" / "last.ckpt"
     with pytest.raises(UserError, match=r"is a checkpoint of .*sigmoid.*, this is .*lenet5"):
-        resuming.load(checkpoint, ModelConfig("lenet5", 0))
+        checkpoints.load(checkpoint, ModelConfig("lenet5", 0))
     for name, content in {"empty": b"", "text": b"no checkpoint", "cut": checkpoint.read_bytes()[:1000]}.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=f"{name}: is damaged, or is not a checkpoint of this project"):
-            resuming.load(tmp_path / name, ModelConfig("lenet5", 0))
+            checkpoints.load(tmp_path / name, ModelConfig("lenet5", 0))
 
 
 def test_a_strangers_checkpoint_runs_no_code(tmp_path: Path) -> None:
@@ -225,5 +227,5 @@ def test_a_strangers_checkpoint_runs_no_code(tmp_path: Path) -> None:
 
     torch.save({"hyper_parameters": Malicious()}, tmp_path / "evil.ckpt")
     with pytest.raises(UserError, match="is not a checkpoint of this project"):
-        resuming.load(tmp_path / "evil.ckpt", ModelConfig("lenet5", 0))
+        checkpoints.load(tmp_path / "evil.ckpt", ModelConfig("lenet5", 0))
     assert not (tmp_path / "ran").exists()

@@ -1,5 +1,6 @@
 """What conf/ must fit: the type, the range and the meaning of every setting. The values are in conf/, not here."""
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,28 @@ from digits.models.config import (
 ROOT = Path(__file__).parents[2]
 """The project's folder."""
 
-WITHOUT_INFLUENCE = ("data.chunk_size", "data.dir", "outputs_dir", "resume", "run_name", "trainer.devices")
+WITHOUT_INFLUENCE = (
+    "data.chunk_size",
+    "data.dir",
+    "outputs_dir",
+    "resume",
+    "run_name",
+    "trainer.checkpoint_every",
+    "trainer.devices",
+    "trainer.max_time",
+)
 """Settings that do not change the result of a run."""
 
 
 def project_path(path: str) -> Path:
     """Give a folder that is relative to the project's, so that commands do the same from any working directory."""
     return ROOT / Path(path).expanduser()
+
+
+def seconds(duration: str) -> int:
+    """Give what [[days:]hours:]minutes:seconds are in seconds."""
+    units = (1, 60, 3600, 86_400)
+    return sum(unit * int(number) for unit, number in zip(units, reversed(duration.split(":")), strict=False))
 
 
 def check_folder_name(name: str | None) -> None:
@@ -66,6 +82,10 @@ class TrainerConfig:
     """Lightning's names: 32-true, bf16-mixed or 16-mixed; auto: 32-true, but bf16-mixed on a CPU that is faster so."""
     max_epochs: int
     early_stopping: EarlyStoppingConfig
+    checkpoint_every: float
+    """Seconds between two checkpoints; the end of each epoch is kept as well."""
+    max_time: str | None
+    """How long training may take, [[days:]hours:]minutes:seconds; then it stops so that it can go on. null: any."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -75,6 +95,14 @@ class TrainerConfig:
         cards = self.devices if isinstance(self.devices, list) else []
         one_card = len(cards) == 1 and type(cards[0]) is int and cards[0] >= 0
         right = "1, or the number of one card in brackets, such as [1] (training uses one device)"
+        every = self.checkpoint_every
+        require(0 <= every <= 86_400, "trainer.checkpoint_every", every, "0 (after each chunk) to 86400 seconds")
+        require(
+            self.max_time is None or re.fullmatch(r"(\d{1,3}:){1,3}\d{1,3}", self.max_time) is not None,
+            "trainer.max_time",
+            self.max_time,
+            "days:hours:minutes:seconds, without days, or without hours, such as 01:30:00, or null",
+        )
         require((self.devices == 1 and self.devices is not True) or one_card, "trainer.devices", self.devices, right)
         half_on_cpu = self.precision == "16-mixed" and self.accelerator == "cpu"
         require(not half_on_cpu, "trainer.precision", self.precision, "32-true or bf16-mixed on the CPU")

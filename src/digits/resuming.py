@@ -1,44 +1,30 @@
 """Go on with a run, or start from a finished network: with which settings, and whether all that it needs is whole."""
 
-import pickle
-import zipfile
-import zlib
+import logging
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import lightning.pytorch as L
-import torch
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digits import runs
+from digits.checkpoints import load
 from digits.command_line import checked
 from digits.config import NAMED, WITHOUT_INFLUENCE, TrainConfig
 from digits.errors import UserError, require_one_of
-from digits.models.classifier import DigitClassifier
+from digits.models.classifier import in_an_epoch, whole_epochs
 from digits.models.config import ModelConfig
 from digits.reading.reader import SHIPPED, Reader, find_model
+
+log = logging.getLogger("digits")
 
 CHANGEABLE = (*WITHOUT_INFLUENCE, "trainer")
 """Settings, or groups, that a run may go on with other values of; the others would make it another run."""
 
 LARGEST_CONFIG, MOST_LISTS = 20_000, 100
 """Characters and brackets of the config in a model.onnx; ours have under 2,000, and hardly a bracket."""
-
-CHECKPOINT_KEYS = {
-    "callbacks",
-    "epoch",
-    "global_step",
-    "hyper_parameters",
-    "loops",
-    "lr_schedulers",
-    "optimizer_states",
-    "state_dict",
-}
-"""What Lightning puts into a checkpoint that a run can go on from."""
 
 
 def find(settings: TrainConfig, overrides: list[str]) -> Path | None:
@@ -56,14 +42,35 @@ def find(settings: TrainConfig, overrides: list[str]) -> Path | None:
     if settings.resume == "auto":
         model = settings.model.name if any(one.startswith("model=") for one in overrides) else "*"
         newest = runs.newest_unfinished(settings.outputs_dir, model)
-        return newest and newest / runs.LAST_CHECKPOINT
+        return newest and newest_whole(newest)
     path = Path(settings.resume).expanduser().resolve()
-    checkpoint = path / runs.LAST_CHECKPOINT if path.is_dir() else path
+    checkpoint = newest_whole(path) if path.is_dir() else path
     if not checkpoint.is_file():
         raise UserError(f"resume={settings.resume}: there is no {checkpoint}; give the folder of a run, or auto")
     if not (checkpoint.parent.parent / runs.CONFIG_FILE).is_file():
         raise UserError(f"resume={settings.resume}: is not in the folder of a run; give such a folder, or auto")
     return checkpoint
+
+
+def newest_whole(folder: Path) -> Path:
+    """Give the newest checkpoint of a run; the one before where that is damaged, which it says.
+
+    Raises:
+        UserError: if both are.
+    """
+    last, previous = (folder / one for one in (runs.LAST_CHECKPOINT, runs.PREVIOUS_CHECKPOINT))
+    if not previous.is_file():
+        return last
+    if not last.is_file():  # stopped between giving the one its name and the other
+        return previous
+    model = load_settings(folder).model
+    try:
+        load(last, model)
+    except UserError as error:
+        load(previous, model)
+        log.warning("%s; taking the one before, %s", error, previous.name)
+        return previous
+    return last
 
 
 def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> TrainConfig:
@@ -79,27 +86,36 @@ def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> 
             that it needs is missing or damaged.
     """
     folder = checkpoint.parent.parent
+    last = load(checkpoint, load_settings(folder).model)
+    done = whole_epochs(last)
+    changeable = set(CHANGEABLE) - ({"data.chunk_size"} if in_an_epoch(last) else set())
     saved, given = OmegaConf.structured(load_settings(folder)), OmegaConf.structured(settings)
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
         now, then = OmegaConf.select(given, key), OmegaConf.select(saved, key)
-        if key.split(".")[0] in CHANGEABLE or key in CHANGEABLE:
+        if key.split(".")[0] in changeable or key in changeable:
             OmegaConf.update(saved, key, now)
         elif now != then:
             was = then.name if isinstance(then, DictConfig) else then
             raise UserError(f"{override}: the run {folder} was made with {key}={was} and goes on with it; leave it out")
     merged = checked(saved, TrainConfig)
-    done = load(checkpoint, merged.model)["epoch"] + 1
     asked = merged.trainer.max_epochs
     if done > asked or (done == asked and (folder / runs.MODEL_FILE).exists()):
         raise UserError(f"trainer.max_epochs={asked}: the run {folder} has {done} epochs already; give more")
-    load(kept_checkpoint(folder, merged), merged.model)
+    if done and merged.data.val_size:
+        load(folder / runs.BEST_CHECKPOINT, merged.model)
     rows = runs.read_metrics(folder)
     if len(rows) < done:
         raise UserError(
             f"{folder / runs.METRICS_FILE}: has {len(rows)} epochs, not the checkpoint's {done}; restore it"
         )
     return merged
+
+
+def first_step(checkpoint: Path, settings: TrainConfig) -> int:
+    """Give the first optimizer step, from 1, of the epoch that a run goes on with; its figures are written anew."""
+    done = whole_epochs(load(checkpoint, settings.model))
+    return 1 + (int(runs.read_metrics(checkpoint.parent.parent)[done - 1]["step"]) if done else 0)
 
 
 def started(settings: TrainConfig, overrides: list[str]) -> TrainConfig:
@@ -171,69 +187,3 @@ def load_settings(folder: Path) -> TrainConfig:
         return checked(config, TrainConfig)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-
-
-def load(path: Path, model: ModelConfig) -> dict[str, Any]:
-    """Read a checkpoint, plain values and weights only, so that a stranger's can run no code.
-
-    Raises:
-        UserError: if it is missing or damaged, is no checkpoint of this project, or is another network's.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # torch.load does not look at the sums
-        if damaged is not None:
-            raise UserError(f"{path}: is damaged")
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        missing = CHECKPOINT_KEYS - checkpoint.keys()
-        found = None if missing else checkpoint["hyper_parameters"]["model"]
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: is missing") from error
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-        pickle.UnpicklingError,
-    ) as error:
-        raise UserError(f"{path}: is damaged, or is not a checkpoint of this project") from error
-    if missing:
-        raise UserError(f"{path}: is not a checkpoint of this project; it has no {', '.join(sorted(missing))}")
-    if found != asdict(model):
-        raise UserError(f"{path}: is a checkpoint of {found}, this is {asdict(model)}")
-    return checkpoint
-
-
-def restore(model: DigitClassifier, config: ModelConfig, path: Path) -> None:
-    """Give a network the weights of a checkpoint.
-
-    Raises:
-        UserError: if the checkpoint is damaged or another network's.
-    """
-    checkpoint = load(path, config)
-    try:
-        model.load_state_dict(checkpoint["state_dict"])
-        model.on_load_checkpoint(checkpoint)
-    except (RuntimeError, TypeError) as error:
-        raise UserError(f"{path}: has other weights than {config.name}") from error
-
-
-class Relocated(L.Callback):
-    """Let a run's folder be moved: Lightning forgets the best epoch of a checkpoint that was written elsewhere."""
-
-    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Change the paths that a checkpoint holds to where the run is now."""
-        for callback in trainer.checkpoint_callbacks:
-            state = checkpoint["callbacks"].get(callback.state_key)
-            if isinstance(callback, ModelCheckpoint) and state:
-                before, now = str(state["dirpath"]), str(callback.dirpath)
-                for key in ("dirpath", "best_model_path", "kth_best_model_path", "last_model_path"):
-                    state[key] = str(state[key]).replace(before, now, 1)
-                state["best_k_models"] = {
-                    path.replace(before, now, 1): score for path, score in state["best_k_models"].items()
-                }

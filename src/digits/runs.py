@@ -13,6 +13,7 @@ from digits.errors import UserError
 MODEL_FILE = "model.onnx"
 CONFIG_FILE = "config.yaml"
 LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
+PREVIOUS_CHECKPOINT = Path("checkpoints", "previous.ckpt")
 METRICS_FILE = "metrics.csv"
 METRICS_JSON = "metrics.json"
 BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
@@ -48,15 +49,17 @@ def finished(outputs_dir: str) -> list[Path]:
 
 def unfinished(outputs_dir: str, model: str) -> list[Path]:
     """Give the folders of the runs that have a checkpoint but did not finish, the newest first; model may be `*`."""
-    folders = [file.parents[1] for file in _newest_first(outputs_dir, f"{model}/*/{LAST_CHECKPOINT}")]
+    kept = _newest_first(outputs_dir, *(f"{model}/*/{one}" for one in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)))
+    folders = dict.fromkeys(file.parents[1] for file in kept)
     return [folder for folder in folders if not (folder / MODEL_FILE).exists()]
 
 
-def _newest_first(outputs_dir: str, pattern: str) -> list[Path]:
+def _newest_first(outputs_dir: str, *patterns: str) -> list[Path]:
     found = {}
-    for file in project_path(outputs_dir).glob(pattern):
-        with suppress(FileNotFoundError):  # removed meanwhile
-            found[file] = file.stat().st_mtime_ns
+    for pattern in patterns:
+        for file in project_path(outputs_dir).glob(pattern):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                found[file] = file.stat().st_mtime_ns
     return sorted(found, key=lambda file: -found[file])
 
 

@@ -6,7 +6,6 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from omegaconf import OmegaConf
 
-from digits import devices, precision, resuming, runs
+from digits import checkpoints, devices, precision, resuming, runs
 from digits.config import ROOT, EvaluateConfig, TrainConfig, project_path, result_settings
 from digits.data import teaching
 from digits.data.datamodule import MNISTDataModule
@@ -31,9 +30,6 @@ from digits.runs import shown
 from digits.tracking.console import ProgressBar, console, log, logging_to, say_how_to_go_on, say_tested
 from digits.tracking.tensorboard import TensorBoard
 from digits.tracking.tracker import Tracker
-
-EXIT_INTERRUPTED = 130
-"""What a shell gives a program that Ctrl-C ended: 128 and the number of SIGINT."""
 
 CONFIG_HEADER = """\
 # What this run was made of. To run it again, into a folder of its own:
@@ -99,20 +95,22 @@ def _run(
 ) -> None:
     config = OmegaConf.to_yaml(OmegaConf.structured(replace(settings, resume=None, run_name=None)))
     runs.write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=shlex.quote(str(folder))) + config)
-    board = TensorBoard(folder, resuming.load(checkpoint, settings.model)["global_step"] + 1 if checkpoint else None)
+    board = TensorBoard(folder, resuming.first_step(checkpoint, settings) if checkpoint else None)
     board.config(config)
     tracker = Tracker(folder, board, data)
     average = [] if settings.optimizer.ema is None else [MovingAverage(settings.optimizer.ema)]
-    own = [tracker, *average, resuming.Relocated(), *_checkpoints(settings, folder)]
+    interruptible = checkpoints.Interruptible(folder / runs.LAST_CHECKPOINT, settings.trainer)
+    own = [tracker, *average, interruptible, checkpoints.Relocated(), *checkpoints.callbacks(settings, folder)]
     trainer = _trainer(settings, device, folder, [*own, *callbacks], data)
     kept = resuming.kept_checkpoint(folder, settings)
-    with suppress(SystemExit):  # what Lightning makes of Ctrl-C, once it has closed everything
-        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
-        trainer.test(model, data, ckpt_path=kept, weights_only=True, verbose=False)
-    if trainer.interrupted:
+    try:
+        with interruptible.listening():
+            trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+            trainer.test(model, data, ckpt_path=kept, weights_only=True, verbose=False)
+            calibration = tracker.calibrated(model)
+    except (KeyboardInterrupt, SystemExit):  # Lightning makes this of that, once it has closed everything
         say_how_to_go_on(folder)
-        sys.exit(EXIT_INTERRUPTED)
-    calibration = tracker.calibrated(model)
+        sys.exit(interruptible.exit_code)
     figures = {**tracker.epochs[model.trained_epochs - 1], **tracker.tested}  # the epoch whose weights were kept
     best = {tag: tracker.tested[tag] for tag in ("test/accuracy", "test/loss")}
     board.hyperparameters(result_settings(settings), best)
@@ -144,7 +142,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     settings = resuming.load_settings(folder)
     checkpoint = resuming.kept_checkpoint(folder, settings)
     model = build(settings)
-    resuming.restore(model, settings.model, checkpoint)
+    checkpoints.restore(model, settings.model, checkpoint)
     device = devices.choose(config.accelerator, 1, "accelerator")
     target = folder / "evaluate"
     with runs.user_errors(target):
@@ -205,6 +203,7 @@ def _trainer(
         callbacks=[*callbacks, ProgressBar(data)] if console.is_terminal else callbacks,
         default_root_dir=folder,
         deterministic=True,
+        plugins=checkpoints.WholeCheckpoints(),
         logger=False,  # the tracker writes TensorBoard, on an axis of optimizer steps; Lightning would count chunks
         enable_checkpointing=any(isinstance(one, ModelCheckpoint) for one in callbacks),
         limit_val_batches=None if settings.data.val_size else 0,
@@ -213,28 +212,6 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def _checkpoints(settings: TrainConfig, folder: Path) -> list[Callback]:
-    """Keep the last epoch, and where there is validation the first of those with the best accuracy; stop early."""
-
-    def keep(checkpoint: Path, monitor: str | None) -> ModelCheckpoint:
-        return ModelCheckpoint(
-            dirpath=folder / checkpoint.parent,
-            filename=checkpoint.stem,
-            monitor=monitor,
-            mode="max",
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
-
-    callbacks: list[Callback] = []
-    if settings.data.val_size:
-        callbacks.append(keep(runs.BEST_CHECKPOINT, "val/accuracy"))
-    patience = settings.trainer.early_stopping.patience
-    if patience is not None:
-        callbacks.append(EarlyStopping("val/accuracy", patience=patience, mode="max", check_on_train_epoch_end=True))
-    return [*callbacks, keep(runs.LAST_CHECKPOINT, None)]  # last, because it keeps what the others know
 
 
 def metadata_of(name: str, config: str, tested: dict[str, float]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from conftest import Command, Train, settings
 from run_folders import figures, rows, same, weights
 from torch import nn
 
-from digits import resuming
+from digits import checkpoints, resuming
 from digits.errors import UserError
 from digits.models.build import apart, build
 from digits.models.members import Members
@@ -21,7 +21,7 @@ def members_of(folder: Path) -> list[dict[str, torch.Tensor]]:
     """The weights of a run's networks, as they would be called alone."""
     config = resuming.load_settings(folder)
     model = build(config)
-    resuming.restore(model, config.model, folder / "checkpoints" / "last.ckpt")
+    checkpoints.restore(model, config.model, folder / "checkpoints" / "last.ckpt")
     assert isinstance(model.layers, Members)
     return [model.layers.member(place).state_dict() for place in range(config.members)]
 
@@ -53,7 +53,7 @@ def test_their_answer_is_the_mean_of_their_probabilities(train_tiny: Train) -> N
     folder = train_tiny("members=3")
     config = resuming.load_settings(folder)
     model = build(config)
-    resuming.restore(model, config.model, folder / "checkpoints" / "best.ckpt")
+    checkpoints.restore(model, config.model, folder / "checkpoints" / "best.ckpt")
     images = torch.rand(20, 1, 28, 28)
     model.eval()
     assert isinstance(model.layers, Members)

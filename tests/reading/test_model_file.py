@@ -15,7 +15,7 @@ from conftest import settings
 from onnx import TensorProto, helper, numpy_helper
 from quick_export import quick_export
 
-from digits import resuming
+from digits import checkpoints
 from digits.data import mnist
 from digits.errors import UserError
 from digits.models.build import build
@@ -27,7 +27,7 @@ from digits.reading.reader import Reader
 def test_it_gives_what_the_network_gives(finished: Path, data_dir: Path) -> None:
     config = settings("model=lenet5")
     model = build(config).eval()
-    resuming.restore(model, config.model, finished / "checkpoints" / "best.ckpt")
+    checkpoints.restore(model, config.model, finished / "checkpoints" / "best.ckpt")
     images = mnist.read(data_dir, train=False)[0][:500].float() / 255
     with torch.no_grad():
         temperature = json.loads((finished / "metrics.json").read_text())["val/temperature"]

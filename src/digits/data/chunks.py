@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from digits.data.augmentation import Chances, Distortion
 
@@ -174,6 +174,10 @@ class ChunkSampler(Sampler[Tensor]):
         self.epoch = epoch
         self.device = device
         self.first = first
+        self.dealt = 0
+        """Chunks of the epoch that were given."""
+        self.skipped = 0
+        """Chunks that the next epoch has behind it."""
 
     def __iter__(self) -> Iterator[Tensor]:
         """Give index tensors, int64 [images of a chunk], on the device."""
@@ -181,7 +185,10 @@ class ChunkSampler(Sampler[Tensor]):
         of_all = [self._batches(epoch, place) for place in range(len(self.seeds))]
         batches = [np.concatenate(of_step) for of_step in zip(*of_all, strict=True)] if len(of_all) > 1 else of_all[0]
         whole = torch.from_numpy(np.concatenate(batches) + self.first(epoch)).to(self.device)
-        yield from whole.split(len(batches[0]) * self.chunk_size)
+        self.dealt, self.skipped = self.skipped, 0
+        for chunk in whole.split(len(batches[0]) * self.chunk_size)[self.dealt :]:
+            self.dealt += 1
+            yield chunk
 
     def _batches(self, epoch: int, place: int) -> list[NDArray[np.int64]]:
         rng = np.random.default_rng((self.seeds[place], epoch))
@@ -199,3 +206,24 @@ class ChunkSampler(Sampler[Tensor]):
     def __len__(self) -> int:
         """Count the chunks of the epoch."""
         return -(-self.batches(self.epoch()) // self.chunk_size)
+
+
+class ChunkLoader(DataLoader[Taken]):
+    """Gives the chunks that a sampler deals out; a checkpoint holds where in the epoch that is.
+
+    Args:
+        images: all of them.
+        sampler: deals them out.
+    """
+
+    def __init__(self, images: ResidentImages, sampler: ChunkSampler) -> None:
+        super().__init__(images, batch_size=None, sampler=sampler)
+        self.chunks = sampler
+
+    def state_dict(self) -> dict[str, int]:
+        """Give how many chunks of how many mini-batches were given."""
+        return {"dealt": self.chunks.dealt, "chunk_size": self.chunks.chunk_size}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on behind them, and with as large ones."""
+        self.chunks.skipped, self.chunks.chunk_size = state["dealt"], state["chunk_size"]

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from digits.config import project_path
 from digits.data import drawings, mine, mnist, sources, teaching, versions
 from digits.data.augmentation import Chances, Distortion
-from digits.data.chunks import Batch, Chunk, ChunkSampler, ResidentImages, Share, Taken
+from digits.data.chunks import Batch, Chunk, ChunkLoader, ChunkSampler, ResidentImages, Share, Taken
 from digits.data.config import AugmentConfig, DataConfig, DistortionConfig
 from digits.data.formats import ImageSet
 
@@ -69,6 +69,8 @@ class MNISTDataModule(L.LightningDataModule):
         self.losses: Tensor
         """Of each image when a network saw it last, float32 [networks, N], infinite before; kept where `hardest`
         is below 1."""
+        self.ranked: tuple[int, Tensor] | None = None
+        """An epoch, and the losses before it, by which its images were chosen."""
 
     def prepare_data(self) -> None:
         """Read the files, and check them; once, though Lightning asks again for each stage.
@@ -143,8 +145,10 @@ class MNISTDataModule(L.LightningDataModule):
         """Give what the mini-batches of an epoch, from 0, are made of for one of the networks."""
         if epoch == 0 or self.config.hardest == 1:
             return self.shares
-        first = self.shares[0]
-        worst = self.losses[network].cpu().topk(self.hard_images).indices.sort().values
+        if self.ranked is None or self.ranked[0] != epoch:
+            self.ranked = epoch, self.losses.cpu().clone()
+        first, losses = self.shares[0], self.ranked[1][network]
+        worst = losses.topk(self.hard_images).indices.sort().values
         return [Share(worst.numpy(), first.per_batch)]
 
     @property
@@ -162,12 +166,13 @@ class MNISTDataModule(L.LightningDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """Give what a run that goes on must know of the images: how well each was read."""
-        return {} if self.config.hardest == 1 else {"losses": self.losses}
+        return {} if self.config.hardest == 1 else {"losses": self.losses, "ranked": self.ranked}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take that."""
         if "losses" in state_dict:
             self.losses.copy_(state_dict["losses"])
+            self.ranked = state_dict["ranked"]
 
     def train_dataloader(self) -> DataLoader[Taken]:
         """Deal out the training images in shuffled chunks."""
@@ -184,7 +189,7 @@ class MNISTDataModule(L.LightningDataModule):
             device,
             self._first_of,
         )
-        return self._loader(self.train_set, sampler)
+        return ChunkLoader(self._on(device, self.train_set), sampler)
 
     def _prepare_training(self, device: torch.device) -> None:
         """Make what training alone needs; once, though Lightning may ask again for each epoch."""
@@ -212,11 +217,11 @@ class MNISTDataModule(L.LightningDataModule):
     def val_dataloader(self) -> list[DataLoader[Taken]]:
         """Deal out the validation images in order: MNIST's, and the drawn digits where there are some."""
         drawn = [self.drawn["digits"]] if "digits" in self.drawn else []
-        return [self._loader(one, in_order(one)) for one in (self.val_set, *drawn)]
+        return [self._in_order(one) for one in (self.val_set, *drawn)]
 
     def test_dataloader(self) -> DataLoader[Taken]:
         """Deal out the test images in order."""
-        return self._loader(self.test_set, in_order(self.test_set))
+        return self._in_order(self.test_set)
 
     def on_after_batch_transfer(self, batch: Taken, dataloader_idx: int) -> Chunk:
         """Make a chunk of what was taken; training images are distorted."""
@@ -244,10 +249,14 @@ class MNISTDataModule(L.LightningDataModule):
         draws = (np.random.default_rng((self.seeds[0], step, MIXUP)) for step in steps)
         return torch.tensor([draw.beta(self.config.mixup, self.config.mixup) for draw in draws], dtype=torch.float32)
 
-    def _loader(self, dataset: ResidentImages, sampler: Iterable[Tensor]) -> DataLoader[Taken]:
+    def _in_order(self, dataset: ResidentImages) -> DataLoader[Taken]:
+        """Deal out images in order, in pieces of EVALUATION_BATCH_SIZE."""
         device = cast(L.Trainer, self.trainer).strategy.root_device
-        resident = ResidentImages(dataset.images.to(device), dataset.labels.to(device))
-        return DataLoader(resident, batch_size=None, sampler=sampler)
+        return DataLoader(self._on(device, dataset), batch_size=None, sampler=in_order(dataset))
+
+    @staticmethod
+    def _on(device: torch.device, dataset: ResidentImages) -> ResidentImages:
+        return ResidentImages(dataset.images.to(device), dataset.labels.to(device))
 
 
 def _tensors(images: ImageSet) -> Batch:

@@ -32,6 +32,18 @@ MEAN, STD = 0.1307, 0.3081
 (LeCun et al. 1998, Efficient BackProp, section 4.3)."""
 
 
+def whole_epochs(checkpoint: dict[str, Any]) -> int:
+    """Count the epochs that a checkpoint has behind it, without one that it was written in the middle of."""
+    count: int = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    return count
+
+
+def in_an_epoch(checkpoint: dict[str, Any]) -> bool:
+    """Say whether a checkpoint was written in the middle of an epoch."""
+    started: int = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["started"]
+    return started > whole_epochs(checkpoint)
+
+
 class MeanLoss(Metric):
     """The mean loss over all images seen.
 
@@ -119,9 +131,16 @@ class DigitClassifier(L.LightningModule):
         return None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note how far the loaded weights were trained."""
-        self.trained_epochs = checkpoint["epoch"] + 1
+        """Note how far the loaded weights were trained, and what their epoch had counted."""
+        self.trained_epochs = whole_epochs(checkpoint)
         self.trained_steps = checkpoint["global_step"]
+        for name, metric in self.train_metrics.items():
+            for key in metric.metric_state:
+                setattr(metric, key, checkpoint["train_metrics"][name][key].to(self.device))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the epoch has counted so far."""
+        checkpoint["train_metrics"] = {name: dict(one.metric_state) for name, one in self.train_metrics.items()}
 
     def configure_optimizers(self) -> Optimizer:
         """Build the optimizer."""

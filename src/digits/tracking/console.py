@@ -58,11 +58,11 @@ def logging_to(file: Path | None) -> Iterator[None]:
 
 def say_how_to_go_on(folder: Path) -> None:
     """Say what goes on with a run that was stopped."""
-    if (folder / runs.LAST_CHECKPOINT).exists():
+    if any((folder / one).exists() for one in (runs.LAST_CHECKPOINT, runs.PREVIOUS_CHECKPOINT)):
         command = shlex.join(["python", shown(ROOT / "src" / "train.py"), f"resume={shown(folder)}"])
-        log.info("stopped; the last whole epoch is kept. To go on:\n  %s", command)
+        log.info("stopped. To go on:\n  %s", command)
     else:
-        log.info("stopped before the first epoch ended, so there is nothing to go on from")
+        log.info("stopped before the first checkpoint, so there is nothing to go on from")
 
 
 def say_tested(tested: dict[str, float]) -> None:

@@ -24,6 +24,10 @@ class TensorBoard:
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
         self.writer = SummaryWriter(str(folder), purge_step=purge_step)
 
+    def flush(self) -> None:
+        """Bring all to the file."""
+        self.writer.flush()
+
     def scalars(self, values: dict[str, float], step: int) -> None:
         """Add a point to the curve of each tag."""
         for tag, value in values.items():

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import math
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +17,7 @@ from digits.calibration import Calibration, calibrate, logits, scaled
 from digits.calibration import figures as calibration_figures
 from digits.data.chunks import Chunk
 from digits.data.datamodule import MNISTDataModule
+from digits.errors import UserError
 from digits.models.build import apart
 from digits.models.classifier import DigitClassifier
 from digits.runs import METRICS_FILE, read_metrics, write_text
@@ -35,10 +38,27 @@ class Tracker(L.Callback):
         self.data = data
         self.file = folder / METRICS_FILE
         self.board = board
+        self.curve: list[tuple[int, Mapping[str, Tensor | float]]] = []
+        """A point a chunk of the epoch, by the optimizer step."""
         self.epochs = read_metrics(folder)
         """A row an epoch, the rows of metrics.csv."""
         self.tested: dict[str, float] = {}
         """The figures of the test, and of what validation says of the confidence."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what the epoch has so far: the points of its curves, and the seconds it took.
+
+        Raises:
+            UserError: if a loss is not a number any more, so that what was kept before it stays.
+        """
+        self._check_losses()
+        seconds = time.perf_counter() - self.started if self.curve else 0.0
+        return {"curve": [(step, _floats(values)) for step, values in self.curve], "seconds": seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take that."""
+        self.curve = state_dict["curve"]
+        self.started = time.perf_counter() - state_dict["seconds"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the rows of the epochs that a run which goes on has behind it."""
@@ -46,7 +66,7 @@ class Tracker(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
-        self.curve: list[tuple[int, dict[str, Tensor]]] = []
+        self.curve = []
         self.started = time.perf_counter()
 
     def on_train_batch_start(
@@ -58,6 +78,7 @@ class Tracker(L.Callback):
             self.board.training_batch(first.images[:, 0].cpu().numpy(), first.labels.cpu().numpy())
             if self.data.config.strokes:
                 self.board.drawn_forms()
+            self.board.flush()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Chunk, batch_idx: int
@@ -71,6 +92,7 @@ class Tracker(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch: its curves and figures to TensorBoard, a row to metrics.csv, a line to the console."""
         module = cast(DigitClassifier, pl_module)
+        self._check_losses()
         for step, values in self.curve:
             self.board.scalars(_floats(values), step)
         validated = {tag: value for tag, value in trainer.callback_metrics.items() if tag.startswith("val/")}
@@ -83,6 +105,8 @@ class Tracker(L.Callback):
         if validated:
             counts = module.confusion_matrix.compute().cpu().numpy()
             self.board.confusion_matrix("val", counts, trainer.global_step)
+        self.curve = []
+        self.board.flush()  # before a checkpoint says that this is done
         log.info(_line(trainer.current_epoch + 1, cast(int, trainer.max_epochs), figures))
 
     def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -130,6 +154,15 @@ class Tracker(L.Callback):
         self.board.reliability(before.numpy(), after.numpy(), labels.numpy(), model.trained_steps)
         return calibration
 
+    def _check_losses(self) -> None:
+        before = 0 if not self.epochs else int(self.epochs[-1]["step"])
+        for step, values in self.curve:
+            if not math.isfinite(loss := float(values["train/loss"])):
+                where = f"between optimizer steps {before + 1} and {step}"
+                right = "try a lower optimizer.learning_rate, or data in the right range"
+                raise UserError(f"train/loss={loss}: is not a number any more, from {where} on; {right}")
+            before = step
+
     def _write_rows(self) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, self.epochs[-1], lineterminator="\n")
@@ -138,7 +171,7 @@ class Tracker(L.Callback):
         write_text(self.file, text.getvalue())
 
 
-def _floats(values: dict[str, Tensor]) -> dict[str, float]:
+def _floats(values: Mapping[str, Tensor | float]) -> dict[str, float]:
     return {tag: float(f"{float(value):.7g}") for tag, value in values.items()}  # float32 has seven digits
 
 
