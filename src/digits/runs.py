@@ -1,6 +1,7 @@
 """A run's folder: outputs/<model>/<date>_<time>/. A run is finished when its model.onnx is there, written last."""
 
 import csv
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,9 @@ PREVIOUS_CHECKPOINT = Path("checkpoints", "previous.ckpt")
 METRICS_FILE = "metrics.csv"
 METRICS_JSON = "metrics.json"
 BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a full or read-only disk answers."""
 
 
 def create(outputs_dir: str, model: str, run_name: str | None) -> Path:
@@ -114,6 +118,17 @@ def user_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def room_errors(folder: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a UserError that names the folder, whatever met it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); what was kept before is whole") from error
 
 
 @contextmanager

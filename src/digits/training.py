@@ -77,7 +77,7 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
             for made_last in (runs.METRICS_JSON, runs.MODEL_FILE):  # the run is not finished any more
                 (folder / made_last).unlink(missing_ok=True)
         start = f"going on from {shown(checkpoint)}"
-    with logging_to(folder / "train.log"):
+    with runs.room_errors(folder), logging_to(folder / "train.log"):
         computing = f"{device.name}, {settings.trainer.precision}"
         log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, computing, start)
         _run(settings, folder, checkpoint, device, data, model, callbacks)
