@@ -135,31 +135,49 @@ def test_in_an_epoch_a_chunk_stays_as_large(stopped: Path, train_tiny: Train) ->
 
 
 class Full(L.Callback):
-    """From some chunk on no file can be written."""
+    """From some chunk on something that writes meets a full disk."""
 
-    def __init__(self, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, chunk: int, monkeypatch: pytest.MonkeyPatch, writes: str) -> None:
         self.chunk = chunk
         self.monkeypatch = monkeypatch
+        self.writes = writes
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         if trainer.global_step == self.chunk:
-            self.monkeypatch.setattr(os, "fsync", self._refuse)
+            self.monkeypatch.setattr(self.writes, self._refuse)
 
     @staticmethod
-    def _refuse(_: int) -> None:
+    def _refuse(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk_is_one_line_and_harms_nothing(tiny: list[str], tmp_path: Path, train_tiny: Train) -> None:
+@pytest.mark.parametrize(
+    ("writes", "names", "kept"),
+    [
+        ("os.fsync", r"last\.ckpt", 6),
+        ("tensorboard.compat.tensorflow_stub.io.gfile.LocalFileSystem.append", "full", 7),
+        ("logging.StreamHandler.flush", "full", 7),
+    ],
+)
+def test_a_full_disk_is_one_line_and_harms_nothing(
+    tiny: list[str],
+    tmp_path: Path,
+    train_tiny: Train,
+    capfd: pytest.CaptureFixture[str],
+    writes: str,
+    names: str,
+    kept: int,
+) -> None:
     typed = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", *SMALL, "run_name=full"]
     with (
         pytest.MonkeyPatch.context() as patch,
-        pytest.raises(UserError, match=r"last\.ckpt: .*No space left on device"),
+        pytest.raises(UserError, match=rf"{names}: .*No space left on device"),
     ):
-        train(settings(*typed), typed, [Full(6, patch)])
+        train(settings(*typed), typed, [Full(6, patch, writes)])
     folder = tmp_path / "outputs" / "sigmoid" / "full"
     assert sorted(one.name for one in (folder / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
-    assert steps(folder) == 6
+    assert steps(folder) == kept
+    assert "Traceback" not in capfd.readouterr().err
     assert same(weights(train_tiny(*SMALL, f"resume={folder}")), weights(train_tiny(*SMALL)))
 
 

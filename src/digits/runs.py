@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -123,12 +124,25 @@ def user_errors(path: Path) -> Iterator[None]:
 @contextmanager
 def room_errors(folder: Path) -> Iterator[None]:
     """Turn a full or read-only disk into a UserError that names the folder, whatever met it."""
+    shown_before = threading.excepthook
+
+    def show(arguments: threading.ExceptHookArgs) -> None:
+        if not _is_no_room(arguments.exc_value):  # TensorBoard's thread hands that on, but shows it as well
+            shown_before(arguments)
+
+    threading.excepthook = show
     try:
         yield
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if not _is_no_room(error):
             raise
         raise UserError(f"{folder}: cannot be written ({error.strerror}); what was kept before is whole") from error
+    finally:
+        threading.excepthook = shown_before
+
+
+def _is_no_room(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in NO_ROOM
 
 
 @contextmanager
