@@ -1,22 +1,26 @@
 """Train a network on MNIST: `python src/train.py model=lenet5 trainer.accelerator=gpu`."""
 
+from pathlib import Path
+
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from digits.command_line import announce_loading, checked, one_line_errors, run
 from digits.config import TrainConfig
+from digits.multirun import placed
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
-def main(config: DictConfig) -> None:
-    """Check the settings, then fit, test and export."""
+def main(config: DictConfig) -> Path:
+    """Check the settings, then fit, test and export; give the run's folder."""
     with one_line_errors():
-        settings = checked(config, TrainConfig)
+        hydra_config = HydraConfig.get()
+        settings = placed(checked(config, TrainConfig), hydra_config)
         announce_loading()
         from digits.training import train
 
-        train(settings, list(HydraConfig.get().overrides.task))
+        return train(settings, list(hydra_config.overrides.task))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
 PREVIOUS_CHECKPOINT = Path("checkpoints", "previous.ckpt")
 METRICS_FILE = "metrics.csv"
 METRICS_JSON = "metrics.json"
+SWEPT = "sweeps/*"
+"""Folders of train.py -m, each with runs as outputs/ has them."""
 BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -49,12 +51,16 @@ def create(outputs_dir: str, model: str, run_name: str | None) -> Path:
 
 def finished(outputs_dir: str) -> list[Path]:
     """Give the folders of the runs that finished, the newest first."""
-    return [file.parent for file in _newest_first(outputs_dir, f"*/*/{MODEL_FILE}")]
+    return [file.parent for file in _newest_first(outputs_dir, f"*/*/{MODEL_FILE}", f"{SWEPT}/*/*/{MODEL_FILE}")]
 
 
 def unfinished(outputs_dir: str, model: str) -> list[Path]:
     """Give the folders of the runs that have a checkpoint but did not finish, the newest first; model may be `*`."""
-    kept = _newest_first(outputs_dir, *(f"{model}/*/{one}" for one in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)))
+    kept = _newest_first(
+        outputs_dir,
+        *(f"{model}/*/{one}" for one in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)),
+        *(f"{SWEPT}/{model}/*/{one}" for one in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)),
+    )
     folders = dict.fromkeys(file.parents[1] for file in kept)
     return [folder for folder in folders if not (folder / MODEL_FILE).exists()]
 

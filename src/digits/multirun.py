@@ -1,0 +1,97 @@
+"""Several runs from one command, `train.py -m`: where they go, and how they ended, in one table."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.conf import HydraConf
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from digits import runs
+from digits.config import WITHOUT_INFLUENCE, TrainConfig
+from digits.errors import UserError
+
+NOTES = "jobs"
+"""The folder, in a sweep's, of what is known of each job until the table is made."""
+
+LONGEST_NAME = 150
+"""Characters of a folder's name; file systems take 255 bytes."""
+
+HEADER = ("run", "settings", "validation accuracy", "test accuracy", "training", "folder")
+
+
+def placed(settings: TrainConfig, hydra: HydraConf) -> TrainConfig:
+    """Give the settings of a job of several with its folder in theirs, named by its number and what was typed."""
+    if hydra.mode != RunMode.MULTIRUN:
+        return settings
+    # in each folder's name what tells it from others; its model is the folder that it is in
+    typed = [one for one in hydra.overrides.task if one.partition("=")[0] not in ("model", *WITHOUT_INFLUENCE)]
+    name = "_".join([str(hydra.job.num), *typed])
+    name = "".join("-" if one in "/\\" else one for one in name)[:LONGEST_NAME].strip()
+    return replace(settings, outputs_dir=hydra.runtime.output_dir, run_name=name)
+
+
+class Summary(Callback):
+    """Lets the other jobs go on where one fails, and at the end says how all of them ended."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Note how a job ended."""
+        if config.hydra.mode != RunMode.MULTIRUN:
+            return
+        note = {"job": config.hydra.job.num, "settings": list(config.hydra.overrides.task)}
+        if job_return.status == JobStatus.COMPLETED:
+            note["folder"] = str(job_return.return_value)
+        else:
+            error = job_return._return_value  # the property would raise it
+            note["error"] = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            note["crash"] = not isinstance(error, UserError)
+            if note["crash"]:
+                traceback.print_exception(error)
+            job_return.return_value, job_return.status = None, JobStatus.COMPLETED  # or Hydra would end with it
+        notes = Path(config.hydra.sweep.dir, NOTES)
+        with runs.user_errors(notes):
+            notes.mkdir(exist_ok=True)
+        runs.write_text(notes / f"{note['job']}.json", json.dumps(note))
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write table.md and table.csv to the sweep's folder, show the table, and exit with 2, or 1, if jobs failed."""
+        folder = Path(config.hydra.sweep.dir)
+        notes = [json.loads(file.read_text(encoding="utf-8")) for file in (folder / NOTES).glob("*.json")]
+        notes.sort(key=lambda note: note["job"])
+        common = set.intersection(*(set(note["settings"]) for note in notes))
+        for note in notes:
+            note["settings"] = " ".join(one for one in note["settings"] if one not in common)
+        rows = [_row(note, folder) for note in notes]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([HEADER, *rows])
+        table = "".join(f"| {' | '.join(one)} |\n" for one in (HEADER, ["---"] * len(HEADER), *rows))
+        runs.write_text(folder / "table.csv", text.getvalue())
+        runs.write_text(folder / "table.md", table)
+        shutil.rmtree(folder / NOTES)
+        sys.stdout.write(f"{table}{folder / 'table.md'}\n")
+        failed = [note for note in notes if "error" in note]
+        for note in failed:
+            sys.stderr.write(f"error: {note['settings']}: {note['error']}\n")
+        if failed:
+            sys.exit(1 if any(note["crash"] for note in failed) else 2)
+
+
+def _row(note: dict[str, Any], folder: Path) -> list[str]:
+    """Give a job's row of the table."""
+    start = [str(note["job"]), note["settings"]]
+    if "error" in note:
+        return [*start, "failed", "", "", ""]
+    made = Path(note["folder"])
+    figures = json.loads((made / runs.METRICS_JSON).read_text(encoding="utf-8"))
+    seconds = sum(epoch["train/seconds"] for epoch in runs.read_metrics(made))
+    accuracies = [f"{figures[tag]:.2%}" if tag in figures else "" for tag in ("val/accuracy", "test/accuracy")]
+    return [*start, *accuracies, f"{seconds:.1f} s", str(made.relative_to(folder))]

@@ -1,0 +1,72 @@
+"""Several runs from one command."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from conftest import Command, Outcome
+
+from digits import runs
+
+
+@pytest.fixture
+def several(command: Command, tiny: list[str], tmp_path: Path) -> Command:
+    """Run train.py -m on tiny data, into outputs/ of the test's folder."""
+
+    def run(*arguments: str) -> Outcome:
+        constant = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu"]
+        return command("train", "-m", *constant, *arguments)
+
+    return run
+
+
+def table(outputs: Path) -> tuple[Path, list[dict[str, str]]]:
+    (folder,) = (outputs / "sweeps").iterdir()
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
+        return folder, list(csv.DictReader(file))
+
+
+def test_several_runs_have_a_folder_each_and_a_table(several: Command, tmp_path: Path) -> None:
+    done = several("model=sigmoid,mlp", "seed=1,2")
+    folder, rows = table(tmp_path / "outputs")
+    assert (done.code, len(rows)) == (0, 4)
+    assert [row["settings"] for row in rows] == [f"model={one} seed={n}" for one in ("sigmoid", "mlp") for n in (1, 2)]
+    for row in rows:
+        assert (folder / row["folder"] / "model.onnx").is_file()
+        assert 0 < float(row["test accuracy"].rstrip("%")) < 100
+    assert rows[3]["folder"].startswith("mlp/3_")
+    assert "seed=2" in rows[3]["folder"]
+    assert done.out.startswith((folder / "table.md").read_text(encoding="utf-8"))
+    assert sorted(one.name for one in folder.iterdir()) == ["mlp", "multirun.yaml", "sigmoid", "table.csv", "table.md"]
+    assert runs.newest_finished(str(tmp_path / "outputs")) == folder / rows[3]["folder"]
+
+
+def test_a_failing_job_is_said_at_the_end_and_stops_no_other(several: Command, tmp_path: Path) -> None:
+    done = several("model=sigmoid", "seed=-1,1")
+    _, rows = table(tmp_path / "outputs")
+    assert [bool(row["folder"]) for row in rows] == [False, True]
+    assert done.code == 2
+    assert done.err.splitlines()[-1] == "error: seed=-1: seed=-1: must be 0 to 4294967295"
+
+
+def test_a_crash_shows_its_traceback_and_stops_no_other(
+    several: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("digits.training._run", crash)
+        done = several("model=sigmoid", "seed=1,2")
+    _, rows = table(tmp_path / "outputs")
+    assert [row["validation accuracy"] for row in rows] == ["failed", "failed"]
+    assert done.code == 1
+    assert done.err.count("Traceback") == 2
+    assert done.err.splitlines()[-1] == "error: seed=2: RuntimeError: broken"
+
+
+def test_a_job_that_cannot_be_composed_is_said_before_any_starts(several: Command, tmp_path: Path) -> None:
+    done = several("model=sigmoid,nothing")
+    assert done.code == 2
+    assert "model=nothing: there is no such model" in done.err
+    assert not list((tmp_path / "outputs").rglob("model.onnx"))
