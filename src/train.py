@@ -6,16 +6,16 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from digits.command_line import announce_loading, checked, one_line_errors, run
+from digits.command_line import announce_loading, checked, run
 from digits.config import TrainConfig
-from digits.multirun import placed
+from digits.multirun import errors, placed
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(config: DictConfig) -> Path:
     """Check the settings, then fit, test and export; give the run's folder."""
-    with one_line_errors():
-        hydra_config = HydraConfig.get()
+    hydra_config = HydraConfig.get()
+    with errors(hydra_config):
         settings = placed(checked(config, TrainConfig), hydra_config)
         announce_loading()
         from digits.training import train

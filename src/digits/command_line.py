@@ -10,9 +10,7 @@ from dataclasses import is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
@@ -82,23 +80,16 @@ def run(main: Callable[[], None], schema: type) -> None:
         if not str(error).startswith("Config group override must be"):  # Hydra's answer to model=3 and model=null
             raise
         fail(f"{' '.join(sys.argv[1:])}: a group takes a name, such as model=lenet5; --help lists them")
-    except UserError as error:  # of one of several jobs
-        fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Show a UserError as one line and exit with code 2; inside Hydra's main, which would add a line of its own.
-
-    Of several jobs (-m) the others go on; the line comes at the end.
-    """
+    """Show a UserError as one line and exit with code 2; inside Hydra's main, which would add a line of its own."""
     try:
         yield
     except UserError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise
         fail(str(error))
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from digits import runs
+from digits.command_line import one_line_errors
 from digits.config import WITHOUT_INFLUENCE, TrainConfig
 from digits.errors import UserError
 
@@ -27,6 +29,11 @@ LONGEST_NAME = 150
 """Characters of a folder's name; file systems take 255 bytes."""
 
 HEADER = ("run", "settings", "validation accuracy", "test accuracy", "training", "folder")
+
+
+def errors(hydra: HydraConf) -> AbstractContextManager[None]:
+    """Give what a UserError meets: a line and the end, or where the job is one of several, Summary."""
+    return nullcontext() if hydra.mode == RunMode.MULTIRUN else one_line_errors()
 
 
 def placed(settings: TrainConfig, hydra: HydraConf) -> TrainConfig:
@@ -41,7 +48,16 @@ def placed(settings: TrainConfig, hydra: HydraConf) -> TrainConfig:
 
 
 class Summary(Callback):
-    """Lets the other jobs go on where one fails, and at the end says how all of them ended."""
+    """Lets the other jobs go on where one fails, and at the end says how all of them ended.
+
+    Where the sweep's folder cannot be written, nothing goes on: Hydra would make a warning of an error here.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Make the sweep's folder."""
+        folder = Path(config.hydra.sweep.dir)
+        with one_line_errors(), runs.user_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Note how a job ended."""
@@ -58,9 +74,10 @@ class Summary(Callback):
                 traceback.print_exception(error)
             job_return.return_value, job_return.status = None, JobStatus.COMPLETED  # or Hydra would end with it
         notes = Path(config.hydra.sweep.dir, NOTES)
-        with runs.user_errors(notes):
-            notes.mkdir(exist_ok=True)
-        runs.write_text(notes / f"{note['job']}.json", json.dumps(note))
+        with one_line_errors():
+            with runs.user_errors(notes):
+                notes.mkdir(exist_ok=True)
+            runs.write_text(notes / f"{note['job']}.json", json.dumps(note))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write table.md and table.csv to the sweep's folder, show the table, and exit with 2, or 1, if jobs failed."""
@@ -74,8 +91,9 @@ class Summary(Callback):
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([HEADER, *rows])
         table = "".join(f"| {' | '.join(one)} |\n" for one in (HEADER, ["---"] * len(HEADER), *rows))
-        runs.write_text(folder / "table.csv", text.getvalue())
-        runs.write_text(folder / "table.md", table)
+        with one_line_errors():
+            runs.write_text(folder / "table.csv", text.getvalue())
+            runs.write_text(folder / "table.md", table)
         shutil.rmtree(folder / NOTES)
         sys.stdout.write(f"{table}{folder / 'table.md'}\n")
         failed = [note for note in notes if "error" in note]
