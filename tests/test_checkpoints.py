@@ -72,10 +72,10 @@ SMALL = ("model=sigmoid", "trainer.max_epochs=3", "data.chunk_size=1", "trainer.
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["model=lenet5", "augment=handwriting", "optimizer.ema=0.9", "trainer.early_stopping.patience=5"],
+        ["model=lenet5", "augment=light", "optimizer.ema=0.9", "trainer.early_stopping.patience=5"],
         ["data.hardest=0.7", "model.dropout=0.2"],
         ["members=2", "data.hardest=0.7", "augment=light", "augment.versions=2"],
-        ["data.strokes=0.2", "data.negatives=0.1"],
+        ["data.strokes=0.2", "data.negatives=0.1", "augment=handwriting"],
         ["data.mixup=0.3", "data.steps_per_epoch=3", "optimizer=sgd", "schedule=cosine"],
         ["optimizer=lbfgs", "data.steps_per_epoch=3"],
     ],

@@ -79,15 +79,6 @@ def test_the_size_of_a_chunk_changes_nothing_with_drawings_and_distortion(train_
     assert same(weights(one), weights(some))
 
 
-def test_a_run_with_drawings_and_distortion_goes_on_as_if_never_stopped(train_tiny: Train) -> None:
-    settings = ("augment=handwriting", "schedule=none", *DRAWN)
-    whole = train_tiny("trainer.max_epochs=2", *settings)
-    part = train_tiny("trainer.max_epochs=1", *settings)
-    train_tiny(f"resume={part}", "trainer.max_epochs=2")
-    assert same(weights(whole), weights(part))
-    assert figures(whole)["val/drawn_loss"] == figures(part)["val/drawn_loss"]
-
-
 def test_later_epochs_take_what_was_read_worst(train_tiny: Train) -> None:
     common = ("data.hardest=0.25", "data.batch_size=48", "trainer.max_epochs=3", "schedule=none")
     whole, other = (train_tiny(*common, f"data.chunk_size={size}") for size in (1, 4))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Train, settings
-from run_folders import rows, same, weights
+from run_folders import rows
 from torch import Tensor
 
 from digits.data import mnist, teaching, versions
@@ -53,18 +53,6 @@ def test_every_version_has_its_turn() -> None:
     turns = [versions.version_of(config(*typed), epoch, 10) for epoch in range(10)]
     assert turns == [0, 1, 2, 0, 1, 2, 3, 3, 3, 3]
     assert [versions.version_of(config("augment.versions=3"), epoch, 5) for epoch in range(5)] == [0, 1, 2, 0, 1]
-
-
-@pytest.mark.parametrize("hardest", [1, 0.5])
-def test_a_run_on_versions_goes_on_and_repeats(hardest: float, train_tiny: Train) -> None:
-    typed = ["model=sigmoid", "augment=light", "augment.versions=2", "schedule=none", "data.train_size=200"]
-    typed += [f"data.hardest={hardest}"]
-    whole = train_tiny(*typed, "trainer.max_epochs=3", "data.chunk_size=1")
-    part = train_tiny(*typed, "trainer.max_epochs=1")
-    train_tiny(*typed, f"resume={part}", "trainer.max_epochs=3")
-    assert same(weights(whole), weights(part))
-    anew = train_tiny(*typed, "augment.versions=null", "trainer.max_epochs=3")
-    assert not same(weights(whole), weights(anew))
 
 
 def test_the_last_epochs_distort_less(images: Tensor, train_tiny: Train) -> None:

@@ -40,12 +40,3 @@ def test_it_is_what_is_validated_tested_and_exported(train_tiny: Train) -> None:
     assert figures(averaged)["test/loss"] > figures(plain)["test/loss"]
     assert rows(averaged)[-1]["train/loss"] == rows(plain)[-1]["train/loss"]
     assert same(weights(averaged, "best"), weights(averaged))
-
-
-def test_a_run_that_goes_on_ends_as_one_that_never_stopped(train_tiny: Train) -> None:
-    typed = ["model=sigmoid", "schedule=none", "optimizer.ema=0.7"]
-    whole = train_tiny(*typed, "trainer.max_epochs=3")
-    part = train_tiny(*typed, "trainer.max_epochs=1")
-    train_tiny(*typed, f"resume={part}", "trainer.max_epochs=3")
-    assert same(weights(whole), weights(part))
-    assert rows(whole) == rows(part)

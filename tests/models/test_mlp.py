@@ -236,14 +236,6 @@ def test_the_line_optimizer_lbfgs_is_enough(train_tiny: Train) -> None:
     assert steps(folder) == 3
 
 
-def test_lbfgs_goes_on_as_if_never_stopped(train_tiny: Train) -> None:
-    typed = ("model=sigmoid", "optimizer=lbfgs")
-    whole = train_tiny(*typed, "trainer.max_epochs=6")
-    part = train_tiny(*typed, "trainer.max_epochs=3")
-    train_tiny(f"resume={part}", "trainer.max_epochs=6")
-    assert all(torch.equal(value, weights(part)[name]) for name, value in weights(whole).items())
-
-
 @pytest.mark.parametrize("negatives", [0, 300])
 def test_a_large_mini_batch_has_the_gradient_of_the_whole(negatives: int, monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = torch.rand(700, 1, 28, 28), torch.randint(0, 10, (700,))
