@@ -207,6 +207,17 @@ def test_a_run_stops_when_its_time_is_over(tiny: list[str], tmp_path: Path, trai
     assert same(weights(whole), weights(train_tiny(*SMALL)))
 
 
+def test_a_run_that_had_stopped_early_has_stopped_when_it_goes_on(train_tiny: Train) -> None:
+    typed = [*SMALL, "trainer.early_stopping.patience=1", "optimizer.learning_rate=1e-9"]
+    folder = train_tiny(*typed)
+    before = rows(folder), figures(folder)
+    assert len(before[0]) == 2
+    for made_last in ("model.onnx", "metrics.json"):
+        (folder / made_last).unlink()
+    train_tiny(*typed, f"resume={folder}")
+    assert (rows(folder), figures(folder)) == before
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -77,3 +77,17 @@ def test_a_folder_that_cannot_be_made_is_one_line(command: Command, tmp_path: Pa
     done = command("train", "-m", "seed=1,2", f"outputs_dir={tmp_path / 'file'}")
     assert done.code == 2
     assert done.err.splitlines()[-1].endswith("cannot be written (Not a directory)")
+
+
+@pytest.mark.parametrize("override", ["resume=auto", "start_from=auto"])
+def test_what_depends_on_other_runs_is_refused(several: Command, override: str) -> None:
+    done = several("model=sigmoid", "seed=1,2", override)
+    assert done.code == 2
+    assert done.err.count(f"{override}: must be ") == 2
+
+
+def test_a_job_whose_time_is_over_stops_no_other(several: Command, tmp_path: Path) -> None:
+    done = several("model=sigmoid", "data.chunk_size=1", "trainer.max_time=00:00,null", "seed=1")
+    _, rows = table(tmp_path / "outputs")
+    assert [bool(row["folder"]) for row in rows] == [False, True]
+    assert done.err.splitlines()[-1].endswith("stopped when trainer.max_time was over")

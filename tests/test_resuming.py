@@ -141,6 +141,12 @@ def test_a_moved_run_keeps_its_best_epoch(train_tiny: Train, tmp_path: Path) -> 
     assert [row["epoch"] for row in rows(moved)] == ["0", "1", "2"]
 
 
+def test_a_group_that_is_named_may_have_settings_of_its_own(train_tiny: Train) -> None:
+    folder = train_tiny("model=mlp", "model.hidden=[50]")
+    (folder / "model.onnx").unlink()
+    assert train_tiny("resume=auto", "model=mlp") == folder
+
+
 @pytest.mark.parametrize(("model", "found"), [("model=sigmoid", False), ("seed=1", True)])
 def test_resume_auto_keeps_to_the_model_that_is_named(train_tiny: Train, model: str, found: bool) -> None:
     folder = train_tiny()

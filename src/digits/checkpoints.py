@@ -39,9 +39,6 @@ KEYS = {
 }
 """What is in a checkpoint that a run can go on from."""
 
-EXIT_OUT_OF_TIME = 124
-"""What `timeout` gives for a program that took longer than it may."""
-
 
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint to the disk before it takes the place of the one before, of the last of which one is kept."""
@@ -84,6 +81,8 @@ class Interruptible(Callback):
         self.exit_code: int | None = None
         """What the program is to stop with; None while it is not."""
         self.training = False
+        self.stepped = False
+        """Whether there is progress; a time limit waits for some, or a run that goes on might never have any."""
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -115,6 +114,7 @@ class Interruptible(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save where it is time, and stop where that is asked for; but not before validation, at an epoch's end."""
+        self.stepped = True
         if trainer.is_last_batch:
             return
         to_stop = self._is_to_stop()
@@ -131,9 +131,17 @@ class Interruptible(Callback):
             raise SystemExit
 
     def _is_to_stop(self) -> bool:
-        if self.exit_code is None and time.monotonic() >= self.end:
-            self.exit_code = EXIT_OUT_OF_TIME
+        if self.exit_code is None and self.stepped and time.monotonic() >= self.end:
+            self.exit_code = runs.EXIT_OUT_OF_TIME
         return self.exit_code is not None
+
+
+class Stopper(EarlyStopping):
+    """Early stopping that a run which goes on after it remembers."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop where the last epoch of the run would have made it stop."""
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
 def callbacks(settings: TrainConfig, folder: Path) -> list[Callback]:
@@ -154,7 +162,7 @@ def callbacks(settings: TrainConfig, folder: Path) -> list[Callback]:
         kept.append(keep(runs.BEST_CHECKPOINT, "val/accuracy"))
     patience = settings.trainer.early_stopping.patience
     if patience is not None:
-        kept.append(EarlyStopping("val/accuracy", patience=patience, mode="max", check_on_train_epoch_end=True))
+        kept.append(Stopper("val/accuracy", patience=patience, mode="max", check_on_train_epoch_end=True))
     return [*kept, keep(runs.LAST_CHECKPOINT, None)]  # last, because it keeps what the others know
 
 

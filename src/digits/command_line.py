@@ -70,7 +70,8 @@ def run(main: Callable[[], None], schema: type) -> None:
         main: the function that `hydra.main` made.
         schema: the dataclass of its settings, for the list of what could have been meant.
     """
-    sys.argv[1:] = [as_typed(argument) for argument in sys.argv[1:]]
+    several = ("-m", "--multirun")  # Hydra takes these before or behind the settings only
+    sys.argv[1:] = sorted((as_typed(argument) for argument in sys.argv[1:]), key=several.__contains__)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what went wrong instead of printing it
     try:
         main()

@@ -6,7 +6,8 @@ import json
 import shutil
 import sys
 import traceback
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,30 +21,55 @@ from omegaconf import DictConfig
 from digits import runs
 from digits.command_line import one_line_errors
 from digits.config import WITHOUT_INFLUENCE, TrainConfig
-from digits.errors import UserError
+from digits.errors import UserError, require
 
 NOTES = "jobs"
 """The folder, in a sweep's, of what is known of each job until the table is made."""
 
+NOT_IN_NAMES = '/\\:*?"<>|'
+"""Characters that some file system does not take."""
+
 LONGEST_NAME = 150
-"""Characters of a folder's name; file systems take 255 bytes."""
+"""Bytes of a folder's name; file systems take 255."""
 
 HEADER = ("run", "settings", "validation accuracy", "test accuracy", "training", "folder")
 
 
 def errors(hydra: HydraConf) -> AbstractContextManager[None]:
     """Give what a UserError meets: a line and the end, or where the job is one of several, Summary."""
-    return nullcontext() if hydra.mode == RunMode.MULTIRUN else one_line_errors()
+    return _noted_errors() if hydra.mode == RunMode.MULTIRUN else one_line_errors()
+
+
+@contextmanager
+def _noted_errors() -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as stop:
+        if stop.code != runs.EXIT_OUT_OF_TIME:
+            raise
+        raise UserError("stopped when trainer.max_time was over") from stop
 
 
 def placed(settings: TrainConfig, hydra: HydraConf) -> TrainConfig:
-    """Give the settings of a job of several with its folder in theirs, named by its number and what was typed."""
+    """Give the settings of a job of several with its folder in theirs, named by its number and what was typed.
+
+    Raises:
+        UserError: if they make the result depend on what other runs there are.
+    """
     if hydra.mode != RunMode.MULTIRUN:
         return settings
+    require(settings.resume is None, "resume", settings.resume, "null with -m, where every run is a new one")
+    right = "a run, or shipped, with -m, where the newest run may be another of its runs"
+    require(settings.start_from != "auto", "start_from", "auto", right)
     # in each folder's name what tells it from others; its model is the folder that it is in
     typed = [one for one in hydra.overrides.task if one.partition("=")[0] not in ("model", *WITHOUT_INFLUENCE)]
     name = "_".join([str(hydra.job.num), *typed])
-    name = "".join("-" if one in "/\\" else one for one in name)[:LONGEST_NAME].strip()
+    name = (
+        "".join("-" if one in NOT_IN_NAMES else one for one in name)
+        .encode()[:LONGEST_NAME]
+        .decode(errors="ignore")
+        .strip()
+    )
     return replace(settings, outputs_dir=hydra.runtime.output_dir, run_name=name)
 
 
@@ -57,7 +83,7 @@ class Summary(Callback):
         """Make the sweep's folder."""
         folder = Path(config.hydra.sweep.dir)
         with one_line_errors(), runs.user_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True)  # there is one already if another started in the same second
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Note how a job ended."""
@@ -84,7 +110,7 @@ class Summary(Callback):
         folder = Path(config.hydra.sweep.dir)
         notes = [json.loads(file.read_text(encoding="utf-8")) for file in (folder / NOTES).glob("*.json")]
         notes.sort(key=lambda note: note["job"])
-        common = set.intersection(*(set(note["settings"]) for note in notes))
+        common = set.intersection(*(set(note["settings"]) for note in notes)) if len(notes) > 1 else set()
         for note in notes:
             note["settings"] = " ".join(one for one in note["settings"] if one not in common)
         rows = [_row(note, folder) for note in notes]

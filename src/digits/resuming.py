@@ -95,7 +95,7 @@ def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> 
         now, then = OmegaConf.select(given, key), OmegaConf.select(saved, key)
         if key.split(".")[0] in changeable or key in changeable:
             OmegaConf.update(saved, key, now)
-        elif now != then:
+        elif (now.name != then.name) if isinstance(then, DictConfig) else (now != then):
             was = then.name if isinstance(then, DictConfig) else then
             raise UserError(f"{override}: the run {folder} was made with {key}={was} and goes on with it; leave it out")
     merged = checked(saved, TrainConfig)

@@ -22,6 +22,9 @@ SWEPT = "sweeps/*"
 """Folders of train.py -m, each with runs as outputs/ has them."""
 BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
 
+EXIT_OUT_OF_TIME = 124
+"""Of a run that its time limit stopped; what `timeout` gives for a program that took longer than it may."""
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What a full or read-only disk answers."""
 
@@ -173,5 +176,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         UserError: if it cannot be written.
     """
-    with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # or after a power cut a checkpoint might know more than metrics.csv
