@@ -63,13 +63,8 @@ def placed(settings: TrainConfig, hydra: HydraConf) -> TrainConfig:
     require(settings.start_from != "auto", "start_from", "auto", right)
     # in each folder's name what tells it from others; its model is the folder that it is in
     typed = [one for one in hydra.overrides.task if one.partition("=")[0] not in ("model", *WITHOUT_INFLUENCE)]
-    name = "_".join([str(hydra.job.num), *typed])
-    name = (
-        "".join("-" if one in NOT_IN_NAMES else one for one in name)
-        .encode()[:LONGEST_NAME]
-        .decode(errors="ignore")
-        .strip()
-    )
+    name = "".join("-" if one in NOT_IN_NAMES else one for one in "_".join([str(hydra.job.num), *typed]))
+    name = name.encode()[:LONGEST_NAME].decode(errors="ignore").strip()
     return replace(settings, outputs_dir=hydra.runtime.output_dir, run_name=name)
 
 
