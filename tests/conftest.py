@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -94,6 +95,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
 def exports_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let torch export each network once: it is a third of a tiny run. test_model_file.py exports in earnest."""
     monkeypatch.setattr("digits.training.export", quick_export)
+
+
+@pytest.fixture(autouse=True)
+def pictures_are_quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a figure be a grey pixel: drawing them is half of a tiny run. The tests of pictures draw in earnest."""
+    if not {"benchmarks", "tracking", "test_comparing.py"} & set(request.path.parts):
+        grey = np.full((1, 1, 3), 128, np.uint8)
+        monkeypatch.setattr("digits.tracking.figures._drawn", lambda _: grey)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ def test_a_run_leaves_its_folder(train_tiny: Train, tmp_path: Path) -> None:
     assert files - events == {
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
+        "checkpoints/previous.ckpt",
         "config.yaml",
         "metrics.csv",
         "metrics.json",
@@ -104,7 +105,7 @@ def test_confidence_is_calibrated_on_validation(train_tiny: Train) -> None:
 
 def test_without_validation_the_last_weights_are_tested(train_tiny: Train) -> None:
     folder = train_tiny("data.val_size=0", "trainer.max_epochs=2")
-    assert [file.name for file in (folder / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert sorted(file.name for file in (folder / "checkpoints").iterdir()) == ["last.ckpt", "previous.ckpt"]
     assert not any(key.startswith("val/") for key in figures(folder))
     assert figures(folder)["epoch"] == 1
     assert "nothing was held out to give a temperature" in (folder / "train.log").read_text()
