@@ -58,7 +58,7 @@ def newest_whole(folder: Path) -> Path:
     Raises:
         UserError: if both are.
     """
-    last, previous = (folder / one for one in (runs.LAST_CHECKPOINT, runs.PREVIOUS_CHECKPOINT))
+    last, previous = (folder / one for one in runs.RESUMABLE)
     if not previous.is_file():
         return last
     if not last.is_file():  # stopped between giving the one its name and the other
@@ -86,10 +86,11 @@ def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> 
             that it needs is missing or damaged.
     """
     folder = checkpoint.parent.parent
-    last = load(checkpoint, load_settings(folder).model)
+    made_with = load_settings(folder)
+    last = load(checkpoint, made_with.model)
     done = whole_epochs(last)
     changeable = set(CHANGEABLE) - ({"data.chunk_size"} if in_an_epoch(last) else set())
-    saved, given = OmegaConf.structured(load_settings(folder)), OmegaConf.structured(settings)
+    saved, given = OmegaConf.structured(made_with), OmegaConf.structured(settings)
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
         now, then = OmegaConf.select(given, key), OmegaConf.select(saved, key)

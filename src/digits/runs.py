@@ -16,6 +16,8 @@ MODEL_FILE = "model.onnx"
 CONFIG_FILE = "config.yaml"
 LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
 PREVIOUS_CHECKPOINT = Path("checkpoints", "previous.ckpt")
+RESUMABLE = (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)
+"""What a run can go on from, the newest first."""
 METRICS_FILE = "metrics.csv"
 METRICS_JSON = "metrics.json"
 SWEPT = "sweeps/*"
@@ -59,11 +61,7 @@ def finished(outputs_dir: str) -> list[Path]:
 
 def unfinished(outputs_dir: str, model: str) -> list[Path]:
     """Give the folders of the runs that have a checkpoint but did not finish, the newest first; model may be `*`."""
-    kept = _newest_first(
-        outputs_dir,
-        *(f"{model}/*/{one}" for one in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)),
-        *(f"{SWEPT}/{model}/*/{one}" for one in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)),
-    )
+    kept = _newest_first(outputs_dir, *(f"{start}{model}/*/{one}" for start in ("", f"{SWEPT}/") for one in RESUMABLE))
     folders = dict.fromkeys(file.parents[1] for file in kept)
     return [folder for folder in folders if not (folder / MODEL_FILE).exists()]
 

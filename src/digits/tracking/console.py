@@ -66,7 +66,7 @@ def logging_to(file: Path | None) -> Iterator[None]:
 
 def say_how_to_go_on(folder: Path) -> None:
     """Say what goes on with a run that was stopped."""
-    if any((folder / one).exists() for one in (runs.LAST_CHECKPOINT, runs.PREVIOUS_CHECKPOINT)):
+    if any((folder / one).exists() for one in runs.RESUMABLE):
         command = shlex.join(["python", shown(ROOT / "src" / "train.py"), f"resume={shown(folder)}"])
         log.info("stopped. To go on:\n  %s", command)
     else:
