@@ -1,7 +1,5 @@
 """Compare experiments: make the runs that are not there, and lay their figures beside each other."""
 
-import csv
-import io
 import itertools
 import json
 import os
@@ -104,7 +102,7 @@ def compare(config: CompareConfig, wanted: dict[str, list[Wanted]]) -> None:
         made_folder("out", out)
         text = _markdown(done, table, out)
         runs.write_text(out / "table.md", text)
-        runs.write_text(out / "table.csv", _csv(table))
+        runs.write_text(out / "table.csv", runs.as_csv(table))
         write_picture(out / "comparison.png", _picture(done))
         sys.stdout.write(text)
         sys.stderr.write(f"table.md, table.csv and comparison.png are in {shown(out)}\n")
@@ -186,14 +184,6 @@ def _picture(rows: list[Row]) -> Image.Image:
     if rows[0].read:
         accuracies["own handwriting"] = [row.read for row in rows]
     return Image.fromarray(comparison([row.name for row in rows], accuracies, [row.seconds for row in rows]))
-
-
-def _csv(table: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, table[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return text.getvalue()
 
 
 def _markdown(rows: list[Row], table: list[dict[str, Any]], out: Path) -> str:

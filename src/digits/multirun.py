@@ -1,7 +1,5 @@
 """Several runs from one command, `train.py -m`: where they go, and how they ended, in one table."""
 
-import csv
-import io
 import json
 import shutil
 import sys
@@ -109,11 +107,9 @@ class Summary(Callback):
         for note in notes:
             note["settings"] = " ".join(one for one in note["settings"] if one not in common)
         rows = [_row(note, folder) for note in notes]
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([HEADER, *rows])
         table = "".join(f"| {' | '.join(one)} |\n" for one in (HEADER, ["---"] * len(HEADER), *rows))
         with one_line_errors():
-            runs.write_text(folder / "table.csv", text.getvalue())
+            runs.write_text(folder / "table.csv", runs.as_csv([dict(zip(HEADER, one, strict=True)) for one in rows]))
             runs.write_text(folder / "table.md", table)
         shutil.rmtree(folder / NOTES)
         sys.stdout.write(f"{table}{folder / 'table.md'}\n")

@@ -2,12 +2,14 @@
 
 import csv
 import errno
+import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from digits.config import project_path
 from digits.errors import UserError
@@ -166,6 +168,15 @@ def whole(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Lay rows, which all have the keys of the last one, out as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[-1], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,7 +1,5 @@
 """What is kept of a run: every epoch's figures, in TensorBoard, in metrics.csv and as a line on the console."""
 
-import csv
-import io
 import math
 import time
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
 from digits.models.build import apart
 from digits.models.classifier import DigitClassifier
-from digits.runs import METRICS_FILE, read_metrics, write_text
+from digits.runs import METRICS_FILE, as_csv, read_metrics, write_text
 from digits.tracking.console import log
 from digits.tracking.tensorboard import TensorBoard
 
@@ -100,7 +98,7 @@ class Tracker(L.Callback):
         figures["train/images_per_second"] = self.data.images_in(trainer.current_epoch) / self.seconds
         figures["train/seconds"] = round(time.perf_counter() - self.started, 3)  # with validation
         self.epochs.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **figures})
-        self._write_rows()
+        write_text(self.file, as_csv(self.epochs))
         self.board.scalars({tag: figures[tag] for tag in (*validated, "train/images_per_second")}, trainer.global_step)
         if validated:
             counts = module.confusion_matrix.compute().cpu().numpy()
@@ -162,13 +160,6 @@ class Tracker(L.Callback):
                 right = "try a lower optimizer.learning_rate, or data in the right range"
                 raise UserError(f"train/loss={loss}: is not a number any more, from {where} on; {right}")
             before = step
-
-    def _write_rows(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.epochs[-1], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.epochs)
-        write_text(self.file, text.getvalue())
 
 
 def _floats(values: Mapping[str, Tensor | float]) -> dict[str, float]:
