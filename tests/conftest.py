@@ -102,7 +102,7 @@ def pictures_are_quick(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     """Let a figure be a grey pixel: drawing them is half of a tiny run. The tests of pictures draw in earnest."""
     if not {"benchmarks", "tracking", "test_comparing.py"} & set(request.path.parts):
         grey = np.full((1, 1, 3), 128, np.uint8)
-        monkeypatch.setattr("digits.tracking.figures._drawn", lambda _: grey)
+        monkeypatch.setattr("digits.tracking.figures.drawn", lambda _: grey)
 
 
 @pytest.fixture

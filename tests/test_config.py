@@ -4,9 +4,10 @@ import pytest
 from conftest import settings
 from hydra import compose, initialize_config_dir
 
-from digits.command_line import checked
-from digits.config import NAMED, ROOT, CompareConfig, EnsembleConfig, EvaluateConfig
+from digits.command_line import _settings, checked
+from digits.config import NAMED, ROOT, CompareConfig, EnsembleConfig, EvaluateConfig, TrainConfig
 from digits.reading.config import PredictConfig, ScoreConfig
+from digits.searching.config import SweepConfig
 
 OPTIONS = sorted(
     f"{file.parent.name}={file.stem}" for file in (ROOT / "conf").glob("*/*.yaml") if file.parent.name != "hydra"
@@ -18,6 +19,12 @@ def test_every_option_fits_its_dataclass(option: str) -> None:
     group, name = option.split("=")
     if group == "experiment":  # a bundle of the others' settings
         assert settings(option) != settings()
+        return
+    if group == "space":  # of sweep.py, for settings that must be there
+        augment = {"distortion": ["augment=handwriting"]}.get(name, [])
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            config = checked(compose("sweep", overrides=[option, *augment]), SweepConfig)
+        assert set(config.space) <= set(_settings(TrainConfig))
         return
     chosen = getattr(settings(option), group)
     if group in NAMED:

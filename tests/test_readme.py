@@ -72,10 +72,10 @@ def test_every_command_of_ours_works(line: str, command: Command, workplace: lis
     teaching = ["data.mine=mine", "data.steps_per_epoch=4"] if "experiment=my_hand" in arguments else []
     assert python == "python"
     assert (ROOT / script).exists()
-    shorter = {"train": [*tiny, *teaching], "compare": [f"settings=[{','.join(tiny)}]"]}
+    shorter = {"train": [*tiny, *teaching], "sweep": tiny, "compare": [f"settings=[{','.join(tiny)}]"]}
     shortened = [*shorter.get(name, []), *workplace] if "-sc" not in arguments else []
-    fewer = ["seeds=[1]"] if name == "compare" else []  # the last one counts
-    outcome = command(name, *shortened, *arguments, *fewer)
+    fewer = {"compare": ["seeds=[1]"], "sweep": ["trials=1", "trainer.max_epochs=1"]}  # the last one counts
+    outcome = command(name, *shortened, *arguments, *fewer.get(name, []))
     if "trainer.accelerator=gpu" in arguments and not torch.cuda.is_available():
         assert outcome.code == 2
         assert outcome.err.startswith("error: trainer.accelerator=gpu: ")

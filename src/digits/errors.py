@@ -10,6 +10,10 @@ class UserError(Exception):
     """
 
 
+class DivergedError(UserError):
+    """A run whose loss is not a number any more."""
+
+
 def require(condition: bool, key: str, value: object, right: str) -> None:
     """Raise a UserError that names the setting, its value and what would be right, unless the condition holds."""
     if not condition:

@@ -47,9 +47,7 @@ def _row(name: str, config: CompareConfig) -> list[Wanted]:
     found = []
     for seed in config.seeds:
         typed = [as_typed(one) for one in (*own, *config.settings, f"seed={seed}", f"outputs_dir={config.outputs_dir}")]
-        GlobalHydra.instance().clear()  # the entry point's own, which has done its work
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            settings = checked(compose("train", overrides=typed), TrainConfig)
+        settings = composed(typed)
         if settings.start_from == "auto":
             raise UserError("starts from the newest run, which another is by then; add start_from=shipped, or a run")
         if settings.start_from is not None:
@@ -58,3 +56,15 @@ def _row(name: str, config: CompareConfig) -> list[Wanted]:
             settings = started(settings, typed)
         found.append(Wanted(settings, typed))
     return found
+
+
+def composed(typed: list[str]) -> TrainConfig:
+    """Compose a run's settings as train.py would from what was typed.
+
+    Raises:
+        UserError: if they do not fit.
+        HydraException, OmegaConfBaseException: if they cannot be composed.
+    """
+    GlobalHydra.instance().clear()  # the entry point's own, which has done its work
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return checked(compose("train", overrides=typed), TrainConfig)

@@ -38,13 +38,14 @@ defaults: [entry_point, _self_]
 """
 
 
-def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callback] = ()) -> Path:
+def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callback] = (), quiet: bool = False) -> Path:
     """Fit, test with the weights that were best on validation, and export, all into the run's folder.
 
     Args:
         settings: the checked config.
         overrides: what the user typed.
         callbacks: more than a run has anyway.
+        quiet: whether to say things in train.log only.
 
     Returns:
         The run's folder.
@@ -77,7 +78,7 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
             for made_last in (runs.METRICS_JSON, runs.MODEL_FILE):  # the run is not finished any more
                 (folder / made_last).unlink(missing_ok=True)
         start = f"going on from {shown(checkpoint)}"
-    with runs.room_errors(folder), logging_to(folder / "train.log"):
+    with runs.room_errors(folder), logging_to(folder / "train.log", quiet):
         computing = f"{device.name}, {settings.trainer.precision}"
         log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, computing, start)
         _run(settings, folder, checkpoint, device, data, model, callbacks)

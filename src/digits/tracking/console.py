@@ -37,17 +37,20 @@ class LogFile(logging.FileHandler):
 
 
 @contextmanager
-def logging_to(file: Path | None) -> Iterator[None]:
+def logging_to(file: Path | None, quiet: bool = False) -> Iterator[None]:
     """Send what a run says to the console and to a file.
 
     Args:
         file: train.log in the run's folder, which is added to; None for the console alone.
+        quiet: whether to leave the console out.
     """
-    on_screen: logging.Handler = logging.StreamHandler()
-    if console.is_terminal:
-        on_screen = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
-    on_screen.setFormatter(logging.Formatter("%(message)s"))
-    handlers = [on_screen]
+    handlers: list[logging.Handler] = []
+    if not quiet:
+        on_screen: logging.Handler = logging.StreamHandler()
+        if console.is_terminal:
+            on_screen = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
+        on_screen.setFormatter(logging.Formatter("%(message)s"))
+        handlers.append(on_screen)
     if file is not None:
         in_file = LogFile(file, encoding="utf-8")
         in_file.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))

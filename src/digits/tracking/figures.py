@@ -83,7 +83,7 @@ def misread(
     axes.imshow(mosaic, cmap="Greys", vmin=0, vmax=255, interpolation="nearest")
     axes.set(title=f"{len(wrong)} of {len(labels)} misread; the most confident ones")
     axes.axis("off")
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def answers(images: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> Picture:
@@ -107,7 +107,7 @@ def answers(images: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> Pi
     axes.set_yticklabels([str(one) for one in probabilities.argmax(axis=1)])
     axes.set(ylabel="read as", xlabel="digit")
     axes.tick_params(length=0)
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64], bins: int = 15) -> Picture:
@@ -133,7 +133,7 @@ def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64
     axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.set(title="test: what confidence is worth (area: how many)")
     axes.legend(loc="lower right")
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def batch(images: NDArray[np.float32], labels: NDArray[np.int64], columns: int = 16) -> Picture:
@@ -180,7 +180,7 @@ def forms(sheet: dict[int, NDArray[np.uint8]]) -> Picture:
     axes.imshow(mosaic, cmap="Greys", vmin=0, vmax=255, interpolation="antialiased")
     axes.set_title("the forms in which digits are drawn, each varied", pad=20)
     axes.axis("off")
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def comparison(names: list[str], accuracies: dict[str, list[list[float]]], seconds: list[list[float]]) -> Picture:
@@ -211,7 +211,7 @@ def comparison(names: list[str], accuracies: dict[str, list[list[float]]], secon
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.margins(x=0.15)
         axes.grid(axis="x", alpha=0.3)
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def bars(parts: dict[str, dict[str, list[float]]], unit: str) -> Picture:
@@ -236,7 +236,7 @@ def bars(parts: dict[str, dict[str, list[float]]], unit: str) -> Picture:
         axes.set_yticks(range(len(part)), list(part))
         axes.margins(x=0.12)
         axes.spines[["top", "right"]].set_visible(False)
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def first_layer(weights: NDArray[np.float32]) -> Picture:
@@ -256,7 +256,7 @@ def first_layer(weights: NDArray[np.float32]) -> Picture:
     axes.imshow(mosaic, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
     axes.set(title=f"first layer: {units} units of {height}x{width}, each scaled by its largest weight")
     axes.axis("off")
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def _pen(picture: Image.Image) -> tuple[ImageDraw.ImageDraw, Callable[..., None]]:
@@ -281,7 +281,8 @@ def _page(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_axes((left, bottom, 1 - 1.5 * left, 1 - bottom - top))
 
 
-def _drawn(figure: Figure) -> Picture:
+def drawn(figure: Figure) -> Picture:
+    """Give a figure as a picture."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -15,7 +15,7 @@ from digits.calibration import Calibration, calibrate, logits, scaled
 from digits.calibration import figures as calibration_figures
 from digits.data.chunks import Chunk
 from digits.data.datamodule import MNISTDataModule
-from digits.errors import UserError
+from digits.errors import DivergedError
 from digits.models.build import apart
 from digits.models.classifier import DigitClassifier
 from digits.runs import METRICS_FILE, as_csv, read_metrics, write_text
@@ -47,7 +47,7 @@ class Tracker(L.Callback):
         """Give what the epoch has so far: the points of its curves, and the seconds it took.
 
         Raises:
-            UserError: if a loss is not a number any more, so that what was kept before it stays.
+            DivergedError: if a loss is not a number any more, so that what was kept before it stays.
         """
         self._check_losses()
         seconds = time.perf_counter() - self.started if self.curve else 0.0
@@ -158,7 +158,7 @@ class Tracker(L.Callback):
             if not math.isfinite(loss := float(values["train/loss"])):
                 where = f"between optimizer steps {before + 1} and {step}"
                 right = "try a lower optimizer.learning_rate, or data in the right range"
-                raise UserError(f"train/loss={loss}: is not a number any more, from {where} on; {right}")
+                raise DivergedError(f"train/loss={loss}: is not a number any more, from {where} on; {right}")
             before = step
 
 

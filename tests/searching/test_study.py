@@ -1,0 +1,233 @@
+"""A study: its trials, over several processes and after kills, and what it leaves behind."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from conftest import Command, Outcome, settings
+from optuna.trial import TrialState
+
+from digits.config import ROOT, result_settings
+from digits.errors import DivergedError
+from digits.searching import study as studies
+
+
+@pytest.fixture
+def arguments(tiny: list[str], tmp_path: Path) -> list[str]:
+    own = ["model=sigmoid", "study=tiny", "stale_after=4", "trainer.accelerator=cpu", "data.train_size=256"]
+    return [*tiny, *own, f"outputs_dir={tmp_path / 'outputs'}"]
+
+
+@pytest.fixture
+def sweep(command: Command, arguments: list[str]) -> Command:
+    """Run sweep.py on tiny data."""
+
+    def run(*more: str) -> Outcome:
+        return command("sweep", *arguments, *more)
+
+    return run
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def loaded(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name="tiny", storage=f"sqlite:///{folder / 'study.db'}").trials
+
+
+def test_a_sweep_leaves_a_table_a_picture_and_an_experiment(sweep: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "sweeps" / "tiny"
+    done = sweep("trials=3", "data.split_seed=5")
+    assert (done.code, done.err.count("trial ")) == (0, 3 + 3)
+    rows = table(folder)
+    assert [row["trial"] for row in rows] == ["0", "1", "2"]
+    best = min(rows, key=lambda row: float(row["val/loss"]))
+    assert f"best val/loss: {float(best['val/loss']):.5g}, trial {best['trial']}" in done.out
+    assert (folder / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    metrics = json.loads((folder / best["folder"] / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["val/loss"] == float(best["val/loss"])
+    assert "test " not in done.out + done.err  # accuracy; nobody should choose by it
+
+    experiment = (folder / "experiment" / "tiny.yaml").read_text(encoding="utf-8")
+    assert "split_seed: 5" in experiment
+    composed = subprocess.run(
+        [sys.executable, ROOT / "src" / "train.py", "--config-dir", folder, "experiment=tiny", "--cfg", "job"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for key in ("optimizer.learning_rate", "optimizer.weight_decay", "data.batch_size"):
+        assert f"{key.partition('.')[2]}: {best[key]}\n" in composed
+    assert f"name: {best['schedule']}\n" in composed
+
+
+def test_a_study_goes_on_to_more_trials_and_only_with_its_settings(sweep: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "sweeps" / "tiny"
+    assert sweep("trials=1").code == 0
+    first = table(folder)
+    assert sweep("trials=2").code == 0
+    assert table(folder)[0] == first[0]
+    assert len(table(folder)) == 2
+    for other, key in (("seed=7", "seed"), ("objective=val/accuracy", "objective"), ("data.val_size=200", "data.val")):
+        done = sweep("trials=3", other)
+        assert done.code == 2
+        assert done.err.startswith(f"error: {key}")
+        assert "as study=tiny was begun; or give study another name" in done.err
+    done = sweep("trials=2")
+    assert (done.code, done.err.count("\n")) == (0, 1)
+    assert len(loaded(folder)) == 2
+
+
+def test_the_same_sweep_in_one_process_draws_the_same(sweep: Command, tmp_path: Path) -> None:
+    tables = []
+    for outputs in ("one", "two"):
+        assert sweep("trials=2", f"outputs_dir={tmp_path / outputs}").code == 0
+        tables.append(table(tmp_path / outputs / "sweeps" / "tiny"))
+    assert tables[0] == tables[1]
+
+
+def test_a_trial_whose_process_died_is_gone_on_with(
+    sweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "outputs" / "sweeps" / "tiny"
+    reported = studies.Pruning.on_train_epoch_end
+
+    def die(self: studies.Pruning, trainer: Any, module: Any) -> None:
+        reported(self, trainer, module)
+        if trainer.current_epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(studies.Pruning, "on_train_epoch_end", die)
+        killed = sweep("trials=1", "trainer.max_epochs=3")
+    assert killed.code == 143
+    assert killed.err.endswith("stopped. To go on, the same command\n")
+    assert [one.state for one in loaded(folder)] == [TrialState.RUNNING]
+    done = sweep("trials=1", "trainer.max_epochs=3")
+    assert done.code == 0
+    assert "waiting for other processes' trials: 0" in done.err
+    failed, finished = loaded(folder)
+    assert (failed.state, finished.state) == (TrialState.FAIL, TrialState.COMPLETE)
+    assert failed.params == finished.params
+    assert sorted(finished.intermediate_values) == [1, 2, 3]
+    (row,) = table(folder)
+    assert row["folder"] == "sigmoid/trial_0"
+    assert "going on from" in (folder / "sigmoid" / "trial_0" / "train.log").read_text(encoding="utf-8")
+
+
+def test_two_processes_share_a_study_and_lose_nothing_to_a_kill(arguments: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "sweeps" / "tiny"
+    typed = [sys.executable, str(ROOT / "src" / "sweep.py"), *arguments, "trials=3"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(typed, env=environment, stderr=subprocess.PIPE, text=True)
+
+    one, two = start(), start()
+    assert two.stderr is not None
+    while "trial" not in two.stderr.readline():
+        assert two.poll() is None
+    two.send_signal(signal.SIGKILL)
+    two.communicate()
+    two = start()
+    for process in (one, two):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    done = [trial for trial in loaded(folder) if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert len(done) == 3
+    assert len({json.dumps(trial.params, sort_keys=True) for trial in done}) == 3
+    assert len({trial.user_attrs["folder"] for trial in done}) == 3
+    assert Counter(row["state"] for row in table(folder)).total() == 3
+
+
+def test_what_diverges_is_pruned_and_a_bad_trial_too(
+    sweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "outputs" / "sweeps" / "tiny"
+
+    def diverge(*_: object, **__: object) -> None:
+        raise DivergedError("train/loss=nan")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(studies, "train", diverge)
+        assert sweep("trials=1", "trainer.max_epochs=2").code == 0
+    assert [one.state for one in loaded(folder)] == [TrialState.PRUNED]
+    assert not (folder / "experiment").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Trial, "should_prune", lambda _: True)
+        assert sweep("trials=2", "trainer.max_epochs=2").code == 0
+    pruned = table(folder)[1]
+    assert (pruned["state"], pruned["epochs"]) == ("pruned", "1")
+    assert not (folder / pruned["folder"] / "checkpoints").exists()  # or resume=auto would go on with it
+    assert sweep("trials=3", "trainer.max_epochs=2").code == 0
+    assert table(folder)[2]["state"] == "finished"
+
+
+def test_a_trial_too_many_is_given_up(sweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "outputs" / "sweeps" / "tiny"
+    assert sweep("trials=1").code == 0
+    ask = optuna.Study.ask
+
+    def late(self: optuna.Study, *arguments: Any) -> optuna.Trial:
+        monkeypatch.setattr(optuna.Study, "ask", ask)
+        other = ask(self)  # another process is faster, and will crash while this one waits for it
+        monkeypatch.setattr("time.sleep", lambda _: self.tell(other, state=TrialState.FAIL))
+        return ask(self, *arguments)
+
+    monkeypatch.setattr(optuna.Study, "ask", late)
+    assert sweep("trials=2").code == 0
+    states = [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]
+    assert [one.state for one in loaded(folder)] == states
+
+
+@pytest.mark.parametrize("storage", ["nonsense", "nodialect://user:secret@host/x", "sqlite:////nowhere/at/all.db"])
+def test_a_database_that_cannot_be_used_is_one_line_without_its_password(sweep: Command, storage: str) -> None:
+    done = sweep(f"storage='{storage}'")
+    assert done.code == 2
+    assert done.err.startswith("error: storage=")
+    assert done.err.count("\n") == 1
+    assert "secret" not in done.err
+
+
+def test_a_damaged_database_is_one_line(sweep: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "sweeps" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "study.db").write_bytes(b"no database" * 500)
+    done = sweep()
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert (folder / "study.db").read_bytes() == b"no database" * 500
+
+
+def test_a_crash_is_a_traceback_and_its_trial_is_made_up_for(
+    sweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise RuntimeError("ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(studies, "train", crash)
+        with pytest.raises(RuntimeError, match="ours"):
+            sweep("trials=1")
+    assert sweep("trials=1").code == 0
+    assert len(table(tmp_path / "outputs" / "sweeps" / "tiny")) == 1
+
+
+def test_the_winner_as_an_experiment_is_the_winner() -> None:
+    from digits.searching.results import experiment
+
+    typed = ["model=mlp", "model.hidden=[20]", "schedule=cosine", "augment=light", "optimizer.learning_rate=0.0123"]
+    text = experiment([*typed, "seed=4"], "a title")
+    assert "learning_rate: 0.0123" in text
+    assert "hidden:" in text
+    assert "accelerator" not in text
+    assert result_settings(settings(*typed, "seed=4"))["model.hidden"] == [20]
