@@ -107,7 +107,7 @@ class Interruptible(Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop, where that is asked for; the epoch before has been saved."""
-        if self._is_to_stop() and self.checkpoint.exists():
+        if self._agreed(trainer, self._is_to_stop()) and self.checkpoint.exists():
             raise SystemExit
 
     def on_train_batch_end(
@@ -117,8 +117,8 @@ class Interruptible(Callback):
         self.stepped = True
         if trainer.is_last_batch:
             return
-        to_stop = self._is_to_stop()
-        if to_stop or time.monotonic() >= self.due:
+        to_stop = self._agreed(trainer, self._is_to_stop())
+        if to_stop or self._agreed(trainer, time.monotonic() >= self.due):
             trainer.save_checkpoint(self.checkpoint)
             self.due = time.monotonic() + self.every
         if to_stop:
@@ -127,8 +127,13 @@ class Interruptible(Callback):
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop, where that is asked for; from here on at once."""
         self.training = False
-        if self.exit_code is not None:
+        if self._agreed(trainer, self.exit_code is not None):
             raise SystemExit
+
+    @staticmethod
+    def _agreed(trainer: L.Trainer, wish: bool) -> bool:
+        """Say whether one of the processes wishes it, because all must do the same."""
+        return trainer.strategy.reduce_boolean_decision(wish, all=False)
 
     def _is_to_stop(self) -> bool:
         if self.exit_code is None and self.stepped and time.monotonic() >= self.end:

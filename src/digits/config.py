@@ -31,6 +31,7 @@ WITHOUT_INFLUENCE = (
     "trainer.checkpoint_every",
     "trainer.devices",
     "trainer.max_time",
+    "trainer.num_nodes",
 )
 """Settings that do not change the result of a run."""
 
@@ -84,12 +85,20 @@ class TrainerConfig:
     early_stopping: EarlyStoppingConfig
     checkpoint_every: float
     """Seconds between two checkpoints; the end of each epoch is kept as well."""
+    strategy: str
+    """auto: one process; ddp: as many as torchrun or SLURM started, which share each mini-batch."""
+    num_nodes: int
+    """The machines that these are on, as many on each."""
     max_time: str | None
     """How long training may take, [[days:]hours:]minutes:seconds; then it stops so that it can go on. null: any."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         require_one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+        require_one_of("trainer.strategy", self.strategy, ("auto", "ddp"))
+        require(1 <= self.num_nodes <= 10_000, "trainer.num_nodes", self.num_nodes, "1 to 10000")
+        alone = self.strategy == "ddp" or self.num_nodes == 1
+        require(alone, "trainer.num_nodes", self.num_nodes, "1 without trainer=ddp")
         require_one_of("trainer.precision", self.precision, ("auto", "32-true", "bf16-mixed", "16-mixed"))
         require(1 <= self.max_epochs <= 1_000_000, "trainer.max_epochs", self.max_epochs, "1 to 1000000")
         cards = self.devices if isinstance(self.devices, list) else []
@@ -154,6 +163,7 @@ class TrainConfig:
             self.teacher = str(Path(self.teacher or "").expanduser().resolve())
         self._check_loss()
         self._check_members()
+        self._check_processes()
         exact = not isinstance(self.optimizer, LBFGSConfig) or self.trainer.precision in ("auto", "32-true")
         require(exact, "trainer.precision", self.trainer.precision, "32-true with L-BFGS, whose line search is exact")
 
@@ -191,6 +201,22 @@ class TrainConfig:
         for key, (value, fit) in apart.items():
             require(self.members == 1 or fit, "members", self.members, f"1 with {key}={value}")
         require(self.seeds[-1] < 2**32, "members", self.members, f"at most {2**32 - self.seed} with seed={self.seed}")
+
+    def _check_processes(self) -> None:
+        """Check that nothing is asked for that processes which share each mini-batch cannot have."""
+        data = self.data
+        shared = {
+            "data.batch_size": (data.batch_size, data.batch_size is not None and data.batch_size <= MOST_AT_ONCE),
+            "data.hardest": (data.hardest, data.hardest == 1),
+            "data.mine_share": (data.mine_share, not data.mine_share),
+            "data.mixup": (data.mixup, not data.mixup),
+            "data.negatives": (data.negatives, not data.negatives),
+            "members": (self.members, self.members == 1),
+            "model.dropout": (self.model.dropout, not self.model.dropout),
+            "optimizer": (self.optimizer.name, not isinstance(self.optimizer, LBFGSConfig)),
+        }
+        for key, (value, fit) in shared.items():
+            require(self.trainer.strategy == "auto" or fit, "trainer.strategy", "ddp", f"auto with {key}={value}")
 
 
 def result_settings(settings: TrainConfig) -> dict[str, Any]:

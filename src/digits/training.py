@@ -7,12 +7,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from omegaconf import OmegaConf
 
@@ -20,6 +22,7 @@ from digits import checkpoints, devices, precision, resuming, runs
 from digits.config import ROOT, EvaluateConfig, TrainConfig, project_path, result_settings
 from digits.data import teaching
 from digits.data.datamodule import MNISTDataModule
+from digits.distributed import World, world_of
 from digits.errors import UserError
 from digits.models.averaging import MovingAverage
 from digits.models.build import apart, build
@@ -29,7 +32,7 @@ from digits.reading.reader import find_model
 from digits.runs import shown
 from digits.tracking.console import ProgressBar, console, log, logging_to, say_how_to_go_on, say_tested
 from digits.tracking.tensorboard import TensorBoard
-from digits.tracking.tracker import Tracker
+from digits.tracking.tracker import Counting, Tracker
 
 CONFIG_HEADER = """\
 # What this run was made of. To run it again, into a folder of its own:
@@ -59,29 +62,46 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
         settings = resuming.continued(settings, overrides, checkpoint)
     elif settings.start_from is not None:
         settings = resuming.started(settings, overrides)
-    device = chosen_device(settings)
-    settings = precision.resolved(settings, device)
+    world = world_of(settings.trainer)
+    device = chosen_device(settings, world)
+    world.check(settings, device)
+    world.join(device)  # all have looked at what is there before the first one changes something
+    settings = world.decided(partial(precision.resolved, settings, device))
     teacher = teaching.find(settings.teacher, settings.outputs_dir)
     data = MNISTDataModule(settings.data, settings.augment, settings.seeds, teacher)
-    data.prepare_data()
+    world.first_alone(data.prepare_data)
     L.seed_everything(settings.seed, verbose=False)
     model = build(settings)
     if settings.start_from is not None and checkpoint is None:
         take_weights(model, find_model(settings.start_from, settings.outputs_dir))
+    folder = world.decided(partial(_folder, settings, overrides, checkpoint))
+    log_file = folder / "train.log" if world.is_first else None
+    with runs.room_errors(folder), logging_to(log_file, quiet or not world.is_first):
+        start = f"going on from {shown(checkpoint)}" if checkpoint else "new run"
+        if settings.start_from is not None and checkpoint is None:
+            start = f"starting from {settings.start_from}"
+        computing = f"{world.processes}{device.name}, {settings.trainer.precision}"
+        log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, computing, start)
+        interruptible = checkpoints.Interruptible(folder / runs.LAST_CHECKPOINT, settings.trainer)
+        try:
+            with interruptible.listening():
+                _run(settings, folder, checkpoint, device, world, data, model, [interruptible, *callbacks])
+        except (KeyboardInterrupt, SystemExit):  # Lightning makes this of that, once it has closed everything
+            say_how_to_go_on(folder, world.command)
+            sys.exit(interruptible.exit_code or runs.EXIT_OUT_OF_TIME)  # None where another process's time is over
+    return folder
+
+
+def _folder(settings: TrainConfig, overrides: list[str], checkpoint: Path | None) -> Path:
+    """Make a new run's folder, or open that of one which goes on."""
     if checkpoint is None:
         folder = runs.create(settings.outputs_dir, settings.model.name, settings.run_name)
         runs.write_text(folder / "overrides.yaml", OmegaConf.to_yaml(overrides))
-        start = "new run" if settings.start_from is None else f"starting from {settings.start_from}"
-    else:
-        folder = checkpoint.parent.parent
-        with runs.user_errors(folder):
-            for made_last in (runs.METRICS_JSON, runs.MODEL_FILE):  # the run is not finished any more
-                (folder / made_last).unlink(missing_ok=True)
-        start = f"going on from {shown(checkpoint)}"
-    with runs.room_errors(folder), logging_to(folder / "train.log", quiet):
-        computing = f"{device.name}, {settings.trainer.precision}"
-        log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, computing, start)
-        _run(settings, folder, checkpoint, device, data, model, callbacks)
+        return folder
+    folder = checkpoint.parent.parent
+    with runs.user_errors(folder):
+        for made_last in (runs.METRICS_JSON, runs.MODEL_FILE):  # the run is not finished any more
+            (folder / made_last).unlink(missing_ok=True)
     return folder
 
 
@@ -90,28 +110,30 @@ def _run(
     folder: Path,
     checkpoint: Path | None,
     device: devices.Device,
+    world: World,
     data: MNISTDataModule,
     model: DigitClassifier,
     callbacks: Sequence[Callback],
 ) -> None:
+    average = [] if settings.optimizer.ema is None else [MovingAverage(settings.optimizer.ema)]
+    own = [*average, *callbacks, checkpoints.Relocated(), *checkpoints.callbacks(settings, folder)]
+    if not world.is_first:
+        trainer = _trainer(settings, device, folder, [Counting(), *own], world)
+        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+        world.leave()
+        return
     config = OmegaConf.to_yaml(OmegaConf.structured(replace(settings, resume=None, run_name=None)))
     runs.write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=shlex.quote(str(folder))) + config)
     board = TensorBoard(folder, resuming.first_step(checkpoint, settings) if checkpoint else None)
     board.config(config)
     tracker = Tracker(folder, board, data)
-    average = [] if settings.optimizer.ema is None else [MovingAverage(settings.optimizer.ema)]
-    interruptible = checkpoints.Interruptible(folder / runs.LAST_CHECKPOINT, settings.trainer)
-    own = [tracker, *average, interruptible, checkpoints.Relocated(), *checkpoints.callbacks(settings, folder)]
-    trainer = _trainer(settings, device, folder, [*own, *callbacks], data)
-    kept = resuming.kept_checkpoint(folder, settings)
-    try:
-        with interruptible.listening():
-            trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
-            trainer.test(model, data, ckpt_path=kept, weights_only=True, verbose=False)
-            calibration = tracker.calibrated(model)
-    except (KeyboardInterrupt, SystemExit):  # Lightning makes this of that, once it has closed everything
-        say_how_to_go_on(folder)
-        sys.exit(interruptible.exit_code)
+    bar = [ProgressBar(data)] if console.is_terminal else []
+    trainer = _trainer(settings, device, folder, [tracker, *own, *bar], world)
+    trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+    world.leave()  # one process is enough for the rest
+    checkpoints.restore(model, settings.model, resuming.kept_checkpoint(folder, settings))
+    _trainer(settings, device, folder, [tracker], World()).test(model, data, verbose=False)
+    calibration = tracker.calibrated(model)
     figures = {**tracker.epochs[model.trained_epochs - 1], **tracker.tested}  # the epoch whose weights were kept
     best = {tag: tracker.tested[tag] for tag in ("test/accuracy", "test/loss")}
     board.hyperparameters(result_settings(settings), best)
@@ -156,7 +178,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     tracker = Tracker(target, board, data)
     with logging_to(None):
         log.info("testing %s on %s", shown(checkpoint), device.name)
-        trainer = _trainer(settings, device, folder, [tracker], data)
+        trainer = _trainer(settings, device, folder, [tracker], World())
         trainer.test(model, data, verbose=False)
         tracker.calibrated(model)
         board.close()
@@ -169,13 +191,15 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     return tracker.tested
 
 
-def chosen_device(settings: TrainConfig) -> devices.Device:
-    """Choose the device of a run.
+def chosen_device(settings: TrainConfig, world: World | None = None) -> devices.Device:
+    """Choose the device of a run; of several processes each has the card of its number on its machine.
 
     Raises:
         UserError: for trainer.accelerator=gpu without a usable card.
     """
-    return devices.choose(settings.trainer.accelerator, settings.trainer.devices, "trainer.accelerator")
+    card = world.card if world else None
+    chosen = settings.trainer.devices if card is None else [card]
+    return devices.choose(settings.trainer.accelerator, chosen, "trainer.accelerator")
 
 
 def _prepare_process() -> None:
@@ -190,7 +214,7 @@ def _prepare_process() -> None:
 
 
 def _trainer(
-    settings: TrainConfig, device: devices.Device, folder: Path, callbacks: list[Callback], data: MNISTDataModule
+    settings: TrainConfig, device: devices.Device, folder: Path, callbacks: list[Callback], world: World
 ) -> L.Trainer:
     # filling new memory would cost a third of the speed, for the sake of code that reads what it never wrote
     deterministic: Any = torch.utils.deterministic
@@ -198,13 +222,17 @@ def _trainer(
     as_lightning_names_it: Any = settings.trainer.precision
     return L.Trainer(
         accelerator=device.accelerator,
-        devices=device.devices,
+        devices=device.devices if world.environment is None else world.size // world.nodes,
+        num_nodes=world.nodes,
+        strategy="auto" if world.environment is None else "ddp",
+        use_distributed_sampler=False,  # each process takes its part of each mini-batch
+        sync_batchnorm=world.size > 1,
         precision=as_lightning_names_it,
         max_epochs=settings.trainer.max_epochs,
-        callbacks=[*callbacks, ProgressBar(data)] if console.is_terminal else callbacks,
+        callbacks=callbacks,
         default_root_dir=folder,
         deterministic=True,
-        plugins=checkpoints.WholeCheckpoints(),
+        plugins=[checkpoints.WholeCheckpoints(), world.environment or LightningEnvironment()],
         logger=False,  # the tracker writes TensorBoard, on an axis of optimizer steps; Lightning would count chunks
         enable_checkpointing=any(isinstance(one, ModelCheckpoint) for one in callbacks),
         limit_val_batches=None if settings.data.val_size else 0,

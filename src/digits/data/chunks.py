@@ -67,6 +67,8 @@ class Chunk:
     """What a teacher says of the images, float32 [N, 10]; see MiniBatch."""
     mixes: Tensor | None = None
     """How each mini-batch is mixed, float32 [mini-batches]; see MiniBatch."""
+    shares: tuple[float, ...] | None = None
+    """How much each mini-batch counts, of a process's part; see `part`. None: all alike."""
 
     def __iter__(self) -> Iterator[MiniBatch]:
         """Give the mini-batches; the last one may have fewer images."""
@@ -89,6 +91,25 @@ class Chunk:
         """Give one like it in memory of its own."""
         copied = {one: getattr(self, one).clone() for one in OWN if getattr(self, one) is not None}
         return replace(self, **copied, chances=tuple(tuple(map(torch.clone, one)) for one in self.chances))
+
+    def part(self, rank: int, processes: int) -> "Chunk":
+        """Give a process's part of each mini-batch: every so manieth image, of its chances and answers.
+
+        Means over the parts, each times its share, have as their mean over the processes that of the whole mini-batch.
+        A process that there is no image for has the first one with a share of 0.
+        """
+        counts = [len(one) for one in self.labels.split(self.batch_size)]
+        own = [torch.arange(count)[rank::processes] for count in counts]
+        shares = tuple(len(one) * processes / count for one, count in zip(own, counts, strict=True))
+        own = [one if len(one) else torch.zeros(1, dtype=torch.int64) for one in own]
+        own = [one.to(self.labels.device) for one in own]
+        rows = torch.cat([one + step * self.batch_size for step, one in enumerate(own)])
+        chances = tuple(
+            tuple(drawn[places] for drawn in chance) for chance, places in zip(self.chances, own, strict=False)
+        )
+        taken = {one: getattr(self, one)[rows] for one in ("images", "labels", "indices")}
+        answers = None if self.answers is None else self.answers[rows]
+        return replace(self, **taken, batch_size=len(own[0]), chances=chances, answers=answers, shares=shares)
 
     def networks(self, count: int) -> Tensor:
         """Give for which of so many networks each image is, int64 [N]: a mini-batch has those of each in turn."""

@@ -235,7 +235,8 @@ class MNISTDataModule(L.LightningDataModule):
         chances = tuple(self._chances(count, step) for step, count in counts.items()) if distortion else ()
         answers = None if self.answers is None else self.answers[indices]
         mixes = self._mixes(counts).to(labels.device) if self.config.mixup else None
-        return Chunk(images, labels, indices, together, distortion, chances, answers, mixes)
+        chunk = Chunk(images, labels, indices, together, distortion, chances, answers, mixes)
+        return chunk if trainer.world_size == 1 else chunk.part(trainer.global_rank, trainer.world_size)
 
     def _chances(self, count: int, step: int) -> Chances:
         """Draw what a mini-batch is distorted by, in which every network has as many images."""

@@ -49,25 +49,37 @@ class MeanLoss(Metric):
 
     Args:
         loss: the mean of some of them.
+        syncing: when several processes add up what they have, as Metric takes it.
     """
 
     total: Tensor
     images: Tensor
 
-    def __init__(self, loss: Loss) -> None:
-        super().__init__()
+    def __init__(self, loss: Loss, **syncing: bool) -> None:
+        super().__init__(**syncing)
         self.loss = loss
         self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
         self.add_state("images", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, outputs: Tensor, labels: Tensor) -> None:
         """Add images by what the last layer gives for them, [N, 10], and labels [N]."""
-        self.total += self.loss(outputs, labels) * len(labels)
+        if len(labels):  # a process may have none of a small mini-batch
+            self.total += self.loss(outputs, labels) * len(labels)
         self.images += len(labels)
 
     def compute(self) -> Tensor:
         """Give the mean."""
         return self.total / self.images
+
+
+def _metrics(prefix: str, loss: Loss, **syncing: bool) -> MetricCollection:
+    # validate_args looks at the values, for which a card would have to finish first
+    settings: Any = {"average": "micro", "validate_args": False, **syncing}
+    both: dict[str, Metric | MetricCollection] = {
+        "loss": MeanLoss(loss, **syncing),
+        "accuracy": MulticlassAccuracy(CLASSES, **settings),
+    }
+    return MetricCollection(both, prefix=prefix, compute_groups=False)
 
 
 class DigitClassifier(L.LightningModule):
@@ -93,14 +105,12 @@ class DigitClassifier(L.LightningModule):
         smoothed = partial(F.cross_entropy, label_smoothing=smoothing) if smoothing else loss
         self.objective = Objective(smoothed, self.logits, settings.loss, settings.data)
         self.automatic_optimization = False  # one call of training_step takes a chunk of optimizer steps
-        # validate_args looks at the values, for which a card would have to finish first
-        accuracy = MulticlassAccuracy(CLASSES, average="micro", validate_args=False)
-        metrics = MetricCollection({"loss": MeanLoss(loss), "accuracy": accuracy}, compute_groups=False)
-        self.train_metrics = metrics.clone(prefix="train/")
-        self.val_metrics = metrics.clone(prefix="val/")
-        self.drawn_metrics = metrics.clone(prefix="val/drawn_")
-        self.test_metrics = metrics.clone(prefix="test/")
-        self.confusion_matrix = MulticlassConfusionMatrix(CLASSES, validate_args=False)
+        # of several processes each has its part of a mini-batch, and all validation images
+        self.train_metrics = _metrics("train/", loss, dist_sync_on_step=settings.trainer.strategy == "ddp")
+        self.val_metrics = _metrics("val/", loss, sync_on_compute=False)
+        self.drawn_metrics = _metrics("val/drawn_", loss, sync_on_compute=False)
+        self.test_metrics = _metrics("test/", loss, sync_on_compute=False)
+        self.confusion_matrix = MulticlassConfusionMatrix(CLASSES, validate_args=False, sync_on_compute=False)
         """Of the last validation or test; rows true, columns predicted."""
         self.trained_epochs = 0
         """Passes over the training images that the weights of the loaded checkpoint have behind them."""
@@ -136,11 +146,17 @@ class DigitClassifier(L.LightningModule):
         self.trained_steps = checkpoint["global_step"]
         for name, metric in self.train_metrics.items():
             for key in metric.metric_state:
-                setattr(metric, key, checkpoint["train_metrics"][name][key].to(self.device))
+                # where there are several processes, their sum
+                state = checkpoint["train_metrics"][name][key] if self.global_rank == 0 else metric._defaults[key]
+                setattr(metric, key, cast(Tensor, state).clone().to(self.device))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the epoch has counted so far."""
-        checkpoint["train_metrics"] = {name: dict(one.metric_state) for name, one in self.train_metrics.items()}
+        checkpoint["train_metrics"] = {}
+        for name, one in self.train_metrics.items():
+            with one.sync_context():
+                state = {key: cast(Tensor, value).clone() for key, value in one.metric_state.items()}
+                checkpoint["train_metrics"][name] = state
 
     def configure_optimizers(self) -> Optimizer:
         """Build the optimizer."""
@@ -152,7 +168,8 @@ class DigitClassifier(L.LightningModule):
         self.data: MNISTDataModule = trainer.datamodule
         self.all_steps = self.data.steps(trainer.max_epochs)
         # a line search looks at losses, and Lightning at what half precision cannot hold
-        plain = self.device.type == "cpu" or isinstance(self.settings.optimizer, LBFGSConfig) or self.losses_are_scaled
+        searching = isinstance(self.settings.optimizer, LBFGSConfig)
+        plain = self.device.type == "cpu" or searching or self.losses_are_scaled or self.trainer.world_size > 1
         self.captured = None if plain else CapturedSteps(self.take_steps, self.device)
         group = cast(LightningOptimizer, self.optimizers()).param_groups[0]
         if "capturable" in group:
@@ -203,13 +220,15 @@ class DigitClassifier(L.LightningModule):
         wrapped = cast(LightningOptimizer, self.optimizers())
         # Lightning's own way is a quarter of the time of a step on one image
         optimizer = cast(Optimizer, wrapped if self.losses_are_scaled else wrapped.optimizer)
-        backward = self.manual_backward if self.losses_are_scaled else Tensor.backward
+        plainly = not self.losses_are_scaled and self.trainer.world_size == 1
+        backward = Tensor.backward if plainly else self.manual_backward
+        shares = chunk.shares or [1.0] * len(chunk)
         outputs, labels = [], []
-        for step, (rate, batch) in enumerate(zip(rates, chunk, strict=True), self.trainer.global_step):
+        for step, (rate, batch, share) in enumerate(zip(rates, chunk, shares, strict=True), self.trainer.global_step):
             if self.captured is None:
                 self._draw_by(step)
             optimizer.param_groups[0]["lr"] = rate
-            outputs.append(self._step(optimizer, backward, batch))
+            outputs.append(self._step(optimizer, backward, batch, share))
             labels.append(batch.labels[: len(outputs[-1])])
             torch.clear_autocast_cache()  # or the next step would compute with this step's weights, cast to bf16
         return torch.cat(outputs), torch.cat(labels)
@@ -219,8 +238,17 @@ class DigitClassifier(L.LightningModule):
         if self.settings.model.dropout:
             torch.manual_seed(seed_of(self.settings.seed, step))
 
-    def _step(self, optimizer: Optimizer, backward: Callable[[Tensor], None], batch: MiniBatch) -> Tensor:
-        """Take one optimizer step; give what the last layer gave for the digits, before it."""
+    def _step(
+        self, optimizer: Optimizer, backward: Callable[[Tensor], None], batch: MiniBatch, share: float = 1
+    ) -> Tensor:
+        """Take one optimizer step; give what the last layer gave for the digits, before it.
+
+        Args:
+            optimizer: which takes it.
+            backward: what makes the gradients.
+            batch: all of the mini-batch, or a process's part.
+            share: what that part counts; see `Chunk.part`.
+        """
         count = len(batch.labels)
         pieces = batch.split(MOST_AT_ONCE) if count > MOST_AT_ONCE * self.settings.members else [batch]
         seen: list[Tensor] = []
@@ -237,13 +265,16 @@ class DigitClassifier(L.LightningModule):
                     loss = loss * self.settings.members  # each one's own mean: they share no weights
                 if len(pieces) > 1:
                     loss = loss * (len(piece.labels) / count)
+                if share != 1:
+                    loss = loss * share
                 penalty = None if losses else self.penalty()
                 if penalty is not None:
                     loss = loss + penalty
                 backward(loss)
                 losses.append(loss.detach())
                 if len(seen) < len(pieces):
-                    seen.append(outputs[: max(count - self.objective.negatives - done, 0)].detach())
+                    digits = count - self.objective.negatives - done if share else 0
+                    seen.append(outputs[: max(digits, 0)].detach())
                 done += len(piece.labels)
             return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
@@ -265,9 +296,9 @@ class DigitClassifier(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Give `val/loss`, `val/accuracy` and, of drawn digits, `val/drawn_...` to whoever chooses by them."""
-        self.log_dict(self.val_metrics.compute(), logger=False)
+        self.log_dict(self.val_metrics.compute(), logger=False, sync_dist=True)
         if "digits" in cast(Any, self.trainer).datamodule.drawn:
-            self.log_dict(self.drawn_metrics.compute(), logger=False)
+            self.log_dict(self.drawn_metrics.compute(), logger=False, sync_dist=True)
 
     def on_test_epoch_start(self) -> None:
         """Begin to count anew."""

@@ -44,6 +44,10 @@ class SweepConfig(TrainConfig):
         require(self.data.val_size > 0, "data.val_size", self.data.val_size, "above 0, or there is no val/loss")
         for key in ("resume", "run_name"):
             require(getattr(self, key) is None, key, getattr(self, key), "null in a sweep, which names its own runs")
+        one_process = self.trainer.strategy == "auto"
+        require(
+            one_process, "trainer.strategy", "ddp", "auto in a sweep, each of whose processes has a trial of its own"
+        )
         right = "a run, or shipped, in a sweep, where the newest run may be another of its trials"
         require(self.start_from != "auto", "start_from", "auto", right)
         right = "null in a sweep, which stops so that it can go on at SIGTERM (timeout 8h python src/sweep.py)"

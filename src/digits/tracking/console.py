@@ -67,10 +67,10 @@ def logging_to(file: Path | None, quiet: bool = False) -> Iterator[None]:
             handler.close()
 
 
-def say_how_to_go_on(folder: Path) -> None:
-    """Say what goes on with a run that was stopped."""
+def say_how_to_go_on(folder: Path, python: list[str]) -> None:
+    """Say what goes on with a run that was stopped; `python` is what starts a script for it."""
     if any((folder / one).exists() for one in runs.RESUMABLE):
-        command = shlex.join(["python", shown(ROOT / "src" / "train.py"), f"resume={shown(folder)}"])
+        command = shlex.join([*python, shown(ROOT / "src" / "train.py"), f"resume={shown(folder)}"])
         log.info("stopped. To go on:\n  %s", command)
     else:
         log.info("stopped before the first checkpoint, so there is nothing to go on from")

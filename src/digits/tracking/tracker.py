@@ -162,6 +162,14 @@ class Tracker(L.Callback):
             before = step
 
 
+class Counting(L.Callback):
+    """Of another process than the first, which keeps the figures: has its part in what they are added up of."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Add it."""
+        cast(DigitClassifier, pl_module).train_metrics.compute()
+
+
 def _floats(values: Mapping[str, Tensor | float]) -> dict[str, float]:
     return {tag: float(f"{float(value):.7g}") for tag, value in values.items()}  # float32 has seven digits
 

@@ -1,0 +1,149 @@
+"""Several processes that train one network: what they make is what one process makes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Command, Train, settings
+
+from digits import runs
+from digits.config import ROOT
+from digits.data.augmentation import Distortion
+from digits.data.chunks import Chunk
+from digits.distributed import World, world_of
+from digits.errors import UserError
+
+DISTORTED = ["augment=handwriting", "optimizer.ema=0.9"]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("images", [30, 31, 34])
+def test_the_parts_are_the_whole_and_weigh_as_much(images: int, processes: int) -> None:
+    distortion = Distortion(settings("augment=handwriting").augment, 1, torch.device("cpu"))  # type: ignore[arg-type]
+    labels = torch.arange(images)
+    batches = list(labels.split(10))
+    chances = tuple(distortion.draw(len(one), step, 1) for step, one in enumerate(batches))
+    pictures = labels.view(-1, 1, 1).expand(-1, 28, 28).to(torch.uint8)
+    answers = labels.view(-1, 1).expand(-1, 10).float()
+    whole = Chunk(pictures, labels, labels + 100, 10, distortion, chances, answers)
+    parts = [whole.part(rank, processes) for rank in range(processes)]
+    assert {len(part) for part in parts} == {len(whole)}  # or one would wait for another for ever
+    for step, batch in enumerate(whole):
+        counted, means = [], []
+        for part in parts:
+            assert part.shares is not None
+            own, share = list(part)[step], part.shares[step]
+            places = own.labels - 10 * step
+            torch.testing.assert_close(own.images, batch.images[places])  # distorted by its own chances
+            assert own.answers is not None
+            assert torch.equal(own.answers[:, 0].long(), own.labels)
+            counted += own.labels.tolist() if share else []
+            means.append(share * own.labels.double().mean())
+        assert sorted(counted) == batch.labels.tolist()
+        torch.testing.assert_close(torch.stack(means).mean(), batch.labels.double().mean())
+
+
+def start(arguments: list[str], *, slurm: bool) -> list[subprocess.Popen[str]]:
+    """Start two processes of train.py on this machine, by torchrun, or as SLURM's srun would."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    script = [str(ROOT / "src" / "train.py"), *arguments]
+    if not slurm:
+        command = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node=2", *script]
+        return [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)]
+    job = {"SLURM_JOB_ID": str(10_000 + os.getpid() % 10_000), "SLURM_JOB_NAME": "digits", "SLURM_NTASKS": "2"}
+    job |= {"SLURM_NODELIST": "127.0.0.1", "SLURM_NODEID": "0", "SLURM_NNODES": "1", "SLURM_NTASKS_PER_NODE": "2"}
+    return [
+        subprocess.Popen(
+            [sys.executable, *script],
+            env=environment | job | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+
+
+def test_two_processes_that_are_stopped_and_go_on_end_where_one_process_does(
+    train_tiny: Train, tiny: list[str], tmp_path: Path
+) -> None:
+    # 6 mini-batches an epoch, the last one of a single image, which one of two processes has
+    own = [*DISTORTED, "data.batch_size=100", "data.train_size=501", "data.chunk_size=2", "trainer.max_epochs=2"]
+    alone = train_tiny(*own, "run_name=alone")
+    together = tmp_path / "outputs" / "lenet5" / "together"
+    typed = [*tiny, *own, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", "trainer=ddp"]
+    (torchrun,) = start([*typed, "run_name=together", "trainer.max_time=0:00"], slurm=False)
+    _, errors = torchrun.communicate(timeout=300)
+    assert torchrun.returncode != 0
+    assert f"torchrun --nproc-per-node=2 {runs.shown(ROOT / 'src' / 'train.py')} resume=" in errors
+    assert errors.count("on 2 processes, the CPU") == 1
+    assert torch.load(together / runs.LAST_CHECKPOINT, weights_only=True)["global_step"] == 2
+
+    going_on = start([f"resume={together}", "trainer.max_time=null"], slurm=True)
+    said = [process.communicate(timeout=300)[1] for process in going_on]
+    assert [process.returncode for process in going_on] == [0, 0], said
+    assert said[1] == ""
+    assert sorted(one.name for one in together.parent.iterdir()) == ["alone", "together"]
+    assert sum(one.name.startswith("events") for one in together.iterdir()) == 2  # one of each start
+    names = [{one.name for one in folder.iterdir() if "events" not in one.name} for folder in (alone, together)]
+    assert names[0] == names[1]
+    for one, other in zip(runs.read_metrics(alone), runs.read_metrics(together), strict=True):
+        timeless = [key for key in one if "seconds" not in key and "second" not in key]
+        assert [other[key] for key in timeless] == pytest.approx([one[key] for key in timeless], abs=1e-4)
+    weights = [torch.load(one / runs.LAST_CHECKPOINT, weights_only=True)["state_dict"] for one in (alone, together)]
+    for key, value in weights[0].items():
+        torch.testing.assert_close(weights[1][key], value, rtol=1e-3, atol=1e-5)
+    log = (together / "train.log").read_text(encoding="utf-8")
+    assert log.count("epoch 2/2") == 1
+    assert log.count("test accuracy") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        (["trainer=ddp"], "trainer.strategy=ddp: needs a run by torchrun or srun, such as torchrun"),
+        (["trainer.num_nodes=2"], "trainer.num_nodes=2: must be 1 without trainer=ddp"),
+        (["trainer=ddp", "data.batch_size=null"], "trainer.strategy=ddp: must be auto with data.batch_size=None"),
+        (["trainer=ddp", "members=2"], "trainer.strategy=ddp: must be auto with members=2"),
+        (["trainer=ddp", "data.hardest=0.5"], "trainer.strategy=ddp: must be auto with data.hardest=0.5"),
+        (["trainer=ddp", "-m", "seed=1,2"], "seed=1: trainer.strategy=ddp: must be auto with -m"),
+        (["trainer=dpd"], "trainer=dpd: there is no such trainer; choose one of ddp, default"),
+    ],
+)
+def test_wrong_settings_are_one_line(command: Command, typed: list[str], line: str, tmp_path: Path) -> None:
+    done = command("train", *typed, f"outputs_dir={tmp_path}")
+    assert done.code == 2
+    assert done.err.splitlines()[0].startswith(f"error: {line}")
+
+
+def started_by_torchrun(monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
+    names = ("RANK", "LOCAL_RANK", "GROUP_RANK", "TORCHELASTIC_RUN_ID")
+    for name, value in {**dict.fromkeys(names, "0"), "WORLD_SIZE": str(processes)}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_processes_that_would_make_a_run_each_are_refused(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started_by_torchrun(monkeypatch, 2)
+    done = command("train", f"outputs_dir={tmp_path}")
+    assert done.err == "error: trainer.strategy=auto: must be ddp (trainer=ddp) for torchrun's 2 processes\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        (["data.batch_size=2"], r"data\.batch_size=2: must be at least 3, the number of processes"),
+        (["model=convnet"], r"model=convnet: must be a network without batch normalisation"),
+        (["trainer.num_nodes=2"], r"trainer\.num_nodes=2: must be a divisor of the 3 processes"),
+    ],
+)
+def test_too_many_processes_are_refused(monkeypatch: pytest.MonkeyPatch, typed: list[str], line: str) -> None:
+    from digits.training import chosen_device
+
+    started_by_torchrun(monkeypatch, 3)
+    wanted = settings("trainer=ddp", "trainer.accelerator=cpu", *typed)
+    with pytest.raises(UserError, match=line):
+        world_of(wanted.trainer).check(wanted, chosen_device(wanted, World()))
