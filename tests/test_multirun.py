@@ -41,6 +41,15 @@ def test_several_runs_have_a_folder_each_and_a_table(several: Command, tmp_path:
     assert runs.newest_finished(str(tmp_path / "outputs")) == folder / rows[3]["folder"]
 
 
+def test_the_jobs_of_a_launcher_are_processes_with_one_table(several: Command, tmp_path: Path) -> None:
+    done = several("hydra/launcher=submitit_local", "model=sigmoid", "seed=-1,1")
+    folder, rows = table(tmp_path / "outputs")
+    assert done.code == 2
+    assert rows[0]["validation accuracy"] == "failed"
+    assert (folder / rows[1]["folder"] / "model.onnx").is_file()
+    assert done.err.splitlines()[-1] == "error: seed=-1: seed=-1: must be 0 to 4294967295"
+
+
 def test_a_failing_job_is_said_at_the_end_and_stops_no_other(several: Command, tmp_path: Path) -> None:
     done = several("model=sigmoid", "seed=-1,1")
     _, rows = table(tmp_path / "outputs")

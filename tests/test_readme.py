@@ -29,6 +29,8 @@ RUN_ELSEWHERE = {
     "python src/benchmark.py": "tests/benchmarks, with fewer images and rounds, as it starts processes of its own",
     "python src/benchmark.py what=predict": "tests/benchmarks",
     "python src/benchmark.py what=start": "tests/benchmarks",
+    "python src/train.py -m hydra/launcher=submitit_local model=lenet5 seed=1,2": "tests/test_multirun.py",
+    "torchrun --nproc-per-node=2 src/train.py trainer=ddp": "tests/test_distributed.py",
     "tensorboard --logdir outputs": "below, as a process of its own",
     "python src/draw.py": "tests/web/test_server.py, as a process of its own, until Ctrl-C",
 }
@@ -74,7 +76,12 @@ def test_every_command_of_ours_works(line: str, command: Command, workplace: lis
     assert (ROOT / script).exists()
     shorter = {"train": [*tiny, *teaching], "sweep": tiny, "compare": [f"settings=[{','.join(tiny)}]"]}
     shortened = [*shorter.get(name, []), *workplace] if "-sc" not in arguments else []
-    fewer = {"compare": ["seeds=[1]"], "sweep": ["trials=1", "trainer.max_epochs=1"]}  # the last one counts
+    jobs = "hydra/launcher=submitit_local" in arguments  # tests/test_multirun.py; here only one
+    fewer = {
+        "train": ["seed=1"] if jobs else [],
+        "compare": ["seeds=[1]"],
+        "sweep": ["trials=1", "trainer.max_epochs=1"],
+    }  # the last one counts
     outcome = command(name, *shortened, *arguments, *fewer.get(name, []))
     if "trainer.accelerator=gpu" in arguments and not torch.cuda.is_available():
         assert outcome.code == 2

@@ -1,6 +1,7 @@
 """Several runs from one command, `train.py -m`: where they go, and how they ended, in one table."""
 
 import json
+import os
 import shutil
 import sys
 import traceback
@@ -18,7 +19,7 @@ from omegaconf import DictConfig
 
 from digits import runs
 from digits.command_line import one_line_errors
-from digits.config import WITHOUT_INFLUENCE, TrainConfig
+from digits.config import ROOT, WITHOUT_INFLUENCE, TrainConfig
 from digits.errors import UserError, require
 
 NOTES = "jobs"
@@ -75,7 +76,9 @@ class Summary(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make the sweep's folder."""
+        """Make the sweep's folder, and let processes that a launcher starts find this package."""
+        known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys((str(ROOT / "src"), *filter(None, known))))
         folder = Path(config.hydra.sweep.dir)
         with one_line_errors(), runs.user_errors(folder):
             folder.mkdir(parents=True)  # there is one already if another started in the same second
