@@ -76,12 +76,7 @@ def test_every_command_of_ours_works(line: str, command: Command, workplace: lis
     assert (ROOT / script).exists()
     shorter = {"train": [*tiny, *teaching], "sweep": tiny, "compare": [f"settings=[{','.join(tiny)}]"]}
     shortened = [*shorter.get(name, []), *workplace] if "-sc" not in arguments else []
-    jobs = "hydra/launcher=submitit_local" in arguments  # tests/test_multirun.py; here only one
-    fewer = {
-        "train": ["seed=1"] if jobs else [],
-        "compare": ["seeds=[1]"],
-        "sweep": ["trials=1", "trainer.max_epochs=1"],
-    }  # the last one counts
+    fewer = {"compare": ["seeds=[1]"], "sweep": ["trials=1", "trainer.max_epochs=1"]}  # the last one counts
     outcome = command(name, *shortened, *arguments, *fewer.get(name, []))
     if "trainer.accelerator=gpu" in arguments and not torch.cuda.is_available():
         assert outcome.code == 2

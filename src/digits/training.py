@@ -24,6 +24,7 @@ from digits.data import teaching
 from digits.data.datamodule import MNISTDataModule
 from digits.distributed import World, world_of
 from digits.errors import UserError
+from digits.memory import card_errors
 from digits.models.averaging import MovingAverage
 from digits.models.build import apart, build
 from digits.models.classifier import DigitClassifier
@@ -84,7 +85,7 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
         log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, computing, start)
         interruptible = checkpoints.Interruptible(folder / runs.LAST_CHECKPOINT, settings.trainer)
         try:
-            with interruptible.listening():
+            with interruptible.listening(), card_errors(model, settings, device):
                 _run(settings, folder, checkpoint, device, world, data, model, [interruptible, *callbacks])
         except (KeyboardInterrupt, SystemExit):  # Lightning makes this of that, once it has closed everything
             say_how_to_go_on(folder, world.command)
