@@ -26,6 +26,9 @@ from digits.errors import UserError
 from digits.models.classifier import DigitClassifier
 from digits.models.config import ModelConfig
 
+LARGEST = 2 * 2**30
+"""Bytes of a checkpoint, unpacked; ours have some MB."""
+
 KEYS = {
     "callbacks",
     "epoch",
@@ -179,10 +182,15 @@ def load(path: Path, model: ModelConfig) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            size = sum(one.file_size for one in archive.infolist())
+            if size > LARGEST:
+                raise UserError(f"{path}: has {size} bytes unpacked; at most {LARGEST} are read")
             damaged = archive.testzip()  # torch.load does not look at the sums
         if damaged is not None:
             raise UserError(f"{path}: is damaged")
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if not _all_there(checkpoint):
+            raise ValueError("tensors that are larger than their memory")
         missing = KEYS - checkpoint.keys()
         found = None if missing else checkpoint["hyper_parameters"]["model"]
     except FileNotFoundError as error:
@@ -207,6 +215,16 @@ def load(path: Path, model: ModelConfig) -> dict[str, Any]:
     return checkpoint
 
 
+def _all_there(value: Any) -> bool:
+    """Say whether each tensor's values are in memory: where one stands for many, a copy might fill the memory."""
+    if isinstance(value, torch.Tensor):
+        plain = value.layout == torch.strided and value.device.type == "cpu"
+        return plain and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+    if isinstance(value, dict):
+        return all(map(_all_there, value.values()))
+    return all(map(_all_there, value)) if isinstance(value, list | tuple) else True
+
+
 def restore(model: DigitClassifier, config: ModelConfig, path: Path) -> None:
     """Give a network the weights of a checkpoint.
 
@@ -222,16 +240,20 @@ def restore(model: DigitClassifier, config: ModelConfig, path: Path) -> None:
 
 
 class Relocated(L.Callback):
-    """Let a run's folder be moved: Lightning forgets the best epoch of a checkpoint that was written elsewhere."""
+    """Let a run's folder be moved: Lightning forgets the best epoch of a checkpoint that was written elsewhere.
+
+    And it removes the file that a checkpoint names as the best so far, wherever that is, which a stranger's might use.
+    """
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Change the paths that a checkpoint holds to where the run is now."""
         for callback in trainer.checkpoint_callbacks:
             state = checkpoint["callbacks"].get(callback.state_key)
             if isinstance(callback, ModelCheckpoint) and state:
-                before, now = str(state["dirpath"]), str(callback.dirpath)
-                for key in ("dirpath", "best_model_path", "kth_best_model_path", "last_model_path"):
-                    state[key] = str(state[key]).replace(before, now, 1)
-                state["best_k_models"] = {
-                    path.replace(before, now, 1): score for path, score in state["best_k_models"].items()
-                }
+                now = Path(str(callback.dirpath))
+                state["dirpath"] = str(now)
+                own = str(now / f"{callback.filename}.ckpt")
+                for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+                    state[key] = own if state[key] else ""
+                scores = list(state["best_k_models"].values())
+                state["best_k_models"] = {own: scores[0]} if scores else {}

@@ -32,6 +32,7 @@ WITHOUT_INFLUENCE = (
     "trainer.devices",
     "trainer.max_time",
     "trainer.num_nodes",
+    "trainer.strategy",  # but for rounding
 )
 """Settings that do not change the result of a run."""
 

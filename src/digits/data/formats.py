@@ -5,6 +5,7 @@ Nothing in them is run, and what would unpack to more than MOST_BYTES is refused
 
 import csv as csv_module
 import io
+import math
 import re
 import struct
 import warnings
@@ -12,7 +13,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -217,8 +218,12 @@ def npz_arrays(content: bytes, names: tuple[str, ...], path: Path) -> dict[str, 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as members:
             size = sum(one.file_size for one in members.infolist())
-        if size > MOST_BYTES:
-            raise UserError(f"{path}: has {size} bytes unpacked; at most {MOST_BYTES} are read")
+            if size > MOST_BYTES:
+                raise UserError(f"{path}: has {size} bytes unpacked; at most {MOST_BYTES} are read")
+            for one in members.infolist():
+                if one.filename.removesuffix(".npy") in names:
+                    with members.open(one) as member:
+                        _check_header(member, one.file_size)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in names if name in arrays}
         for name, array in found.items():
@@ -229,6 +234,24 @@ def npz_arrays(content: bytes, names: tuple[str, ...], path: Path) -> dict[str, 
     except Exception as error:  # what NumPy and zipfile raise for damaged files has no common class
         raise UserError(f"{path}: cannot be read as .npz ({_short(error)})") from error
     return found
+
+
+def _check_header(member: IO[bytes], size: int) -> None:
+    """Check that a member is as large as its header says, because NumPy makes room for that before it reads.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    version = np.lib.format.read_magic(member)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"has the version {version}")
+    shape, _, dtype = readers[version](member)
+    if dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded: they are pickled, and may run code")
+    said = math.prod(shape) * dtype.itemsize
+    if said != size - member.tell():
+        raise ValueError(f"has {size - member.tell()} bytes, and is said to have {said}")
 
 
 def mat(content: bytes, path: Path) -> ImageSet:

@@ -18,6 +18,9 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000
 MOST_PIXELS = 64_000_000
 """Larger than a phone's 50-megapixel photograph; decoded, that is 256 MB at the worst."""
 
+LARGEST_FILE = 2**30
+"""Bytes; so many pixels have half of that in any format."""
+
 LARGEST_SIDE = 1600
 """Pixels; larger pictures are reduced to it while they are read: enough for digits of 5 mm on a sheet of A4."""
 
@@ -54,6 +57,8 @@ def open_picture(path: Path) -> Picture:
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise UserError(f"{path}: is not a file; give a picture")
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: has {path.stat().st_size} bytes; at most {LARGEST_FILE} are read")
         with path.open("rb") as file:
             return _picture(file, str(path))
     except OSError as error:

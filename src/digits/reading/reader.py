@@ -1,6 +1,8 @@
 """The reading side of the door: open a model.onnx and ask it for probabilities."""
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 
 from digits import runs
 from digits.errors import UserError
+from digits.reading import onnxfile
 
 SHIPPED = Path(__file__).with_name("shipped.onnx")
 """The network that comes with the project: `python src/train.py experiment=shipped` made it."""
@@ -23,8 +26,8 @@ CLASSES = 10
 AT_ONCE = {"cpu": 128, "gpu": 16384}
 """Images a call: so few that LeNet-5's maps stay in a processor's cache, so many that a card is busy."""
 
-EXTERNAL_DATA_KEY = b"\x0a\x08location"
-"""How a tensor begins to say that its values are in another file (onnx.proto, TensorProto.external_data)."""
+MOST_MEMORY = 2 * 2**30
+"""Bytes, of what all networks compute on the processor, which a stranger's could have fill the memory."""
 
 
 class Reader:
@@ -52,12 +55,13 @@ class Reader:
             raise UserError(
                 f"run={path}: cannot be read ({error.strerror}); give a run's folder or an .onnx file"
             ) from error
-        if EXTERNAL_DATA_KEY in content:
-            raise UserError(f"run={path}: keeps its weights in another file; give a model.onnx that holds them itself")
+        onnxfile.check(content, f"run={path}")
         providers = _providers(accelerator)
         onnxruntime.set_default_logger_severity(4)  # what it would print, the error below says in a line
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        _bound_memory()
+        options.add_session_config_entry("session.use_env_allocators", "1")
         try:
             self.session = onnxruntime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # onnxruntime's errors have no common class
@@ -99,11 +103,30 @@ class Reader:
         """
         found = np.empty((len(images), CLASSES), dtype=np.float32)
         for start in range(0, len(images), self.at_once):
-            some = images[start : start + self.at_once, None]
+            some: NDArray[Any] = images[start : start + self.at_once, None]
             if some.dtype == np.uint8:
                 some = some * np.float32(1 / 255)
-            (found[start : start + self.at_once],) = self.session.run(["probabilities"], {"image": some})
+            (found[start : start + self.at_once],) = self._computed(some)
         return found
+
+    def _computed(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        try:
+            answers: list[NDArray[np.float32]] = self.session.run(["probabilities"], {"image": images})
+        except Exception as error:  # onnxruntime's errors have no common class
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"run={self.path}: cannot be computed ({reason}); give another network") from error
+        if [one.shape for one in answers] != [(len(images), CLASSES)]:
+            shape = list(answers[0].shape)
+            raise UserError(f"run={self.path}: gives {shape} for {len(images)} images; must give [N, {CLASSES}]")
+        return answers
+
+
+@cache
+def _bound_memory() -> None:
+    """Bound what ONNX Runtime takes, for the whole process."""
+    kinds = (onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT)
+    bound = onnxruntime.OrtArenaCfg({"max_mem": MOST_MEMORY})
+    onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", *kinds), bound)
 
 
 def _providers(accelerator: str) -> list[str]:
