@@ -167,7 +167,7 @@ DAMAGE: dict[str, tuple[str, Callable[[bytes], bytes | None], str]] = {
     "epochs out of order": ("metrics.csv", lambda _: b"epoch,step\n1,4\n", "are not 0, 1, 2"),
     "a setting": ("config.yaml", lambda old: old.replace(b"128", b"abc"), "data.batch_size=abc: must be a whole"),
     "config cut": ("config.yaml", lambda old: old[: len(old) // 2], "config.yaml"),
-    "config a list": ("config.yaml", lambda _: b"- 1\n", "is not the config of a run"),
+    "config a list": ("config.yaml", lambda _: b"- 1\n", "is not the folder of a run"),
     "config no text": ("config.yaml", lambda _: b"\xff\xfe\x00", "is not the folder of a run"),
 }
 

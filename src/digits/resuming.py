@@ -24,7 +24,7 @@ CHANGEABLE = (*WITHOUT_INFLUENCE, "trainer")
 """Settings, or groups, that a run may go on with other values of; the others would make it another run."""
 
 LARGEST_CONFIG, MOST_LISTS = 20_000, 100
-"""Characters and brackets of the config in a model.onnx; ours have under 2,000, and hardly a bracket."""
+"""Characters and brackets of a run's config; ours have under 2,000, and hardly a bracket."""
 
 
 def find(settings: TrainConfig, overrides: list[str]) -> Path | None:
@@ -150,19 +150,29 @@ def _network(reader: Reader) -> ModelConfig:
     Raises:
         UserError: if it does not say so, or says it otherwise than train.py.
     """
-    text = reader.metadata.get("config", "")
     try:
-        # a stranger's could fill the memory, or take hours
-        if len(text) > LARGEST_CONFIG or text.count("[") + text.count("{") > MOST_LISTS:
-            raise yaml.YAMLError("is too large")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise yaml.YAMLError("has an alias")
-        config = OmegaConf.create(text)
+        config = _parsed(reader.metadata.get("config", ""))
         name = OmegaConf.select(config, "model.name")
         require_one_of("model.name", name, tuple(NAMED["model"]))
         return cast("ModelConfig", checked(config.model, NAMED["model"][name]))
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError, UserError) as error:
         raise UserError(f"run={reader.path}: does not say what network it is; give a model.onnx of train.py") from error
+
+
+def _parsed(text: str) -> DictConfig:
+    """Read a config, which a stranger's could fill the memory with, or take hours.
+
+    Raises:
+        YAMLError, OmegaConfBaseException, ValueError, RecursionError: if it is none, or too large.
+    """
+    if len(text) > LARGEST_CONFIG or text.count("[") + text.count("{") > MOST_LISTS:
+        raise ValueError("is too large")
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+        raise ValueError("has an alias")
+    config = OmegaConf.create(text)
+    if not isinstance(config, DictConfig):
+        raise ValueError("has no settings")
+    return config
 
 
 def kept_checkpoint(folder: Path, settings: TrainConfig) -> Path:
@@ -178,12 +188,11 @@ def load_settings(folder: Path) -> TrainConfig:
     """
     path = folder / runs.CONFIG_FILE
     try:
-        config = OmegaConf.load(path)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
+        with path.open(encoding="utf-8") as file:
+            config = _parsed(file.read(LARGEST_CONFIG + 1))
+        config.pop("defaults", None)
+    except (OSError, yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
         raise UserError(f"{folder}: is not the folder of a run; {path} cannot be read") from error
-    if not isinstance(config, DictConfig):
-        raise UserError(f"{path}: is not the config of a run")
-    config.pop("defaults", None)
     try:
         return checked(config, TrainConfig)
     except UserError as error:

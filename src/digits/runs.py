@@ -29,6 +29,9 @@ BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
 EXIT_OUT_OF_TIME = 124
 """Of a run that its time limit stopped; what `timeout` gives for a program that took longer than it may."""
 
+LARGEST_METRICS = 2**28
+"""Bytes; a million epochs have less."""
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What a full or read-only disk answers."""
 
@@ -102,6 +105,8 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     try:
+        if path.stat().st_size > LARGEST_METRICS:
+            raise ValueError(f"has more than {LARGEST_METRICS} bytes")
         with path.open(encoding="utf-8", newline="") as lines:
             rows = [{tag: _number(text) for tag, text in row.items()} for row in csv.DictReader(lines, strict=True)]
         whole_rows = [row["epoch"] for row in rows] == list(range(len(rows)))
