@@ -63,7 +63,11 @@ class Reader:
         _bound_memory()
         options.add_session_config_entry("session.use_env_allocators", "1")
         try:
-            self.session = onnxruntime.InferenceSession(content, options, providers=providers)
+            fallback = accelerator == "gpu"  # of which the processor has none, and would talk of it
+            self.session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=fallback)
+            self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
+            parts = [*self.session.get_inputs(), *self.session.get_outputs()]
+            signature = [(one.name, one.type, one.shape[1:]) for one in parts]
         except Exception as error:  # onnxruntime's errors have no common class
             raise UserError(
                 f"run={path}: not an ONNX file that can be run; give a run's folder or its model.onnx"
@@ -71,10 +75,6 @@ class Reader:
         if self.session.get_providers()[0] != providers[0]:  # it goes on without a card, and says so to nobody
             raise UserError("accelerator=gpu: ONNX Runtime finds no usable card; look at nvidia-smi, or use cpu")
         self.at_once = AT_ONCE[accelerator]
-        self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
-        signature = [
-            (one.name, one.type, one.shape[1:]) for one in self.session.get_inputs() + self.session.get_outputs()
-        ]
         ours = [("image", "tensor(float)", [1, 28, 28]), ("probabilities", "tensor(float)", [10])]
         if signature != ours:
             found = ", ".join(f"{name} {shape}" for name, _, shape in signature)
