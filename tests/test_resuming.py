@@ -1,8 +1,10 @@
 """Runs go on where they stopped, as what they were."""
 
+import io
 import os
 import shutil
 import signal
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,6 +226,60 @@ def test_checkpoints_of_others_are_refused(train_tiny: Train, tmp_path: Path) ->
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=f"{name}: is damaged, or is not a checkpoint of this project"):
             checkpoints.load(tmp_path / name, ModelConfig("lenet5", 0))
+
+
+def test_a_strangers_checkpoint_cannot_fill_the_memory(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = small / "checkpoints" / "last.ckpt"
+    model = settings("model=sigmoid").model
+    parts = torch.load(whole, weights_only=True)
+    bomb = tmp_path / "bomb.ckpt"
+    parts["state_dict"]["layers.1.weight"] = torch.zeros(1).expand(2**40)  # one number that stands for terabytes
+    torch.save(parts, bomb)
+    with pytest.raises(UserError, match="is damaged, or is not a checkpoint of this project"):
+        checkpoints.load(bomb, model)
+
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(2**22))
+    monkeypatch.setattr(checkpoints, "LARGEST", 2**20)
+    with pytest.raises(UserError, match="has 4194304 bytes unpacked; at most 1048576 are read"):
+        checkpoints.load(bomb, model)
+
+    before = io.BytesIO()  # torch's format of old, whose sizes are not looked at, and an archive behind it
+    torch.save({"state_dict": torch.zeros(1)}, before, _use_new_zipfile_serialization=False)
+    bomb.write_bytes(before.getvalue() + whole.read_bytes())
+    with pytest.raises(UserError, match="is damaged, or is not a checkpoint of this project"):
+        checkpoints.load(bomb, model)
+
+
+def test_a_strangers_run_cannot_have_other_files_removed(small: Path, train_tiny: Train, tmp_path: Path) -> None:
+    """Lightning removes the checkpoint that was the best so far, which the state says the place of."""
+    folder = Path(shutil.copytree(small, tmp_path / "run"))
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    last = folder / "checkpoints" / "last.ckpt"
+    parts = torch.load(last, weights_only=True)
+    states = [state for key, state in parts["callbacks"].items() if key.startswith("ModelCheckpoint")]
+    assert len(states) == 2
+    for state in states:
+        place = f"{folder}/checkpoints/../../precious"
+        state.update(dirpath=f"{folder}/checkpoints", best_model_path=place, kth_best_model_path=place)
+        state.update(last_model_path=place, best_model_score=torch.tensor(-1.0), kth_value=torch.tensor(-1.0))
+        if state["best_k_models"]:
+            state["best_k_models"] = {place: torch.tensor(-1.0)}  # anything is better
+    torch.save(parts, last)
+    train_tiny("model=sigmoid", f"resume={folder}", "trainer.max_epochs=2")
+    assert precious.read_text() == "mine"
+    assert sorted(one.name for one in folder.parent.iterdir() if one.name != "outputs") == ["precious", "run"]
+    assert sorted(one.name for one in last.parent.iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
+
+
+@pytest.mark.parametrize("text", ["a: &a [1,2]\nb: *a\n", "a: " + "[" * 200, "a: 1\n" * 5000], ids=str.__len__)
+def test_a_strangers_config_cannot_fill_the_memory(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UserError, match="is not the folder of a run"):
+        resuming.load_settings(tmp_path)
 
 
 def test_a_strangers_checkpoint_runs_no_code(tmp_path: Path) -> None:

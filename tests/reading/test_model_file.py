@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ import pytest
 import torch
 import yaml
 from conftest import settings
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from quick_export import quick_export
 
@@ -95,11 +97,76 @@ def external(path: Path) -> None:
     path.write_bytes(helper.make_model(graph).SerializeToString())
 
 
+def external_in_other_bytes(path: Path) -> None:
+    """The same file, with the length of a word written in two bytes where one would do."""
+    external(path)
+    content = path.read_bytes()
+    entry = b"\x0a\x08location\x12\x10../../etc/passwd"
+    start = content.index(entry)
+    assert content[start - 1] == len(entry)
+    longer = entry.replace(b"\x08location", b"\x88\x00location")
+    tensor = content[: start - 1] + bytes([len(longer)]) + longer + content[start + len(entry) :]
+    graph, initializer = content.index(b"\x3a"), content.index(b"\x2a")
+    grown = bytearray(tensor)
+    grown[graph + 1] += 1
+    grown[initializer + 1] += 1
+    path.write_bytes(grown)
+
+
+def network(path: Path, nodes: list[onnx.NodeProto], **tensors: NDArray[Any]) -> None:
+    """Write a file that says of itself what ours do."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 1, 28, 28])
+    probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 10])
+    held = [numpy_helper.from_array(values, name) for name, values in tensors.items()]
+    graph = helper.make_graph(nodes, "g", [image], [probabilities], held)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+
+
+def constant_of_gigabytes(path: Path) -> None:
+    """30 KB that take 12 GB while the network is opened."""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["size"], ["large"]),
+        helper.make_node("ReduceMax", ["large"], ["most"], keepdims=0),
+        helper.make_node("Add", ["image", "most"], ["probabilities"]),
+    ]
+    network(path, nodes, size=np.array([3_000_000_000]))
+
+
+def endless(path: Path) -> None:
+    """A loop of 2**62 rounds."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["state"], ["next"])],
+        "body",
+        [helper.make_tensor_value_info(name, kind, []) for name, kind in (("i", 7), ("go", 9), ("state", 1))],
+        [helper.make_tensor_value_info(name, kind, []) for name, kind in (("on", 9), ("next", 1))],
+    )
+    network(path, [helper.make_node("Loop", ["n", "", "image"], ["probabilities"], body=body)], n=np.array(2**62))
+
+
+def function(path: Path) -> None:
+    """A network whose one operation is a function of its own."""
+    identity(path)
+    model = onnx.load(path)
+    node = helper.make_node("Identity", ["x"], ["y"])
+    model.functions.append(helper.make_function("own", "F", ["x"], ["y"], [node], [helper.make_opsetid("", 17)]))
+    onnx.save(model, path)
+
+
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "not an ONNX file that can be run"),
     "text": (lambda path: path.write_text("weights"), "not an ONNX file that can be run"),
     "other network": (identity, "is another kind of network"),
     "external data": (external, "keeps its weights in another file"),
+    "external data in other bytes": (external_in_other_bytes, "keeps its weights in another file"),
+    "gigabytes": (constant_of_gigabytes, "has the operation 'ConstantOfShape', which no network"),
+    "endless": (endless, "has functions, loops or sparse weights|has the operation 'Loop'"),
+    "function": (function, "has functions, loops or sparse weights"),
+    "metadata that is no text": (
+        lambda path: path.write_bytes(reader.SHIPPED.read_bytes().replace(b"val/reject_below", b"val/reject_belo\xff")),
+        "not an ONNX file that can be run",
+    ),
+    "a part that is a number": (lambda path: path.write_bytes(b"\x38\x01"), "not an ONNX file that can be run"),
+    "a number without end": (lambda path: path.write_bytes(b"\xff" * 20), "not an ONNX file that can be run"),
 }
 
 
@@ -112,6 +179,34 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, kind: str, capfd: p
         Reader(path)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_computes_to_gigabytes_is_refused_when_it_is_asked(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "many"], ["large"], kernel_shape=[1, 1]),
+        helper.make_node("ReduceMax", ["large", "axes"], ["most"], keepdims=1),
+        helper.make_node("Reshape", ["most", "shape"], ["one"]),
+        helper.make_node("MatMul", ["one", "ten"], ["probabilities"]),
+    ]
+    many = np.zeros((1_000_000, 1, 1, 1), dtype=np.float32)  # of each of 784 pixels makes 3 GB
+    shape, axes, ten = np.array([-1, 1]), np.array([1, 2, 3]), np.ones((1, 10), dtype=np.float32)
+    network(tmp_path / "model.onnx", nodes, many=many, axes=axes, shape=shape, ten=ten)
+    found = Reader(tmp_path / "model.onnx")
+    with pytest.raises(UserError, match=r"cannot be computed \(takes more than 2147483648 bytes of memory\)"):
+        found.probabilities(np.zeros((1, 28, 28), dtype=np.float32))
+    assert Reader(reader.SHIPPED).probabilities(np.zeros((1, 28, 28), dtype=np.float32)).shape == (1, 10)
+
+
+def test_another_number_of_answers_is_refused(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ReduceMax", ["image", "axes"], ["most"], keepdims=1),
+        helper.make_node("Reshape", ["most", "shape"], ["one"]),
+        helper.make_node("MatMul", ["one", "ten"], ["probabilities"]),
+    ]
+    shape, axes, ten = np.array([1, 1]), np.array([0, 1, 2, 3]), np.ones((1, 10), dtype=np.float32)
+    network(tmp_path / "model.onnx", nodes, axes=axes, shape=shape, ten=ten)
+    with pytest.raises(UserError, match=r"gives \[1, 10\] for 2 images"):
+        Reader(tmp_path / "model.onnx").probabilities(np.zeros((2, 28, 28), dtype=np.float32))
 
 
 def test_a_truncated_model_is_refused(finished: Path, tmp_path: Path) -> None:

@@ -113,7 +113,8 @@ class Reader:
         try:
             answers: list[NDArray[np.float32]] = self.session.run(["probabilities"], {"image": images})
         except Exception as error:  # onnxruntime's errors have no common class
-            reason = " ".join(str(error).split())[:200]
+            said = " ".join(str(error).split())
+            reason = f"takes more than {MOST_MEMORY} bytes of memory" if "arena" in said else said[:200]
             raise UserError(f"run={self.path}: cannot be computed ({reason}); give another network") from error
         if [one.shape for one in answers] != [(len(images), CLASSES)]:
             shape = list(answers[0].shape)
