@@ -102,9 +102,11 @@ def _picture(content: BinaryIO, name: str) -> Picture:
         raise UserError(f"{name}: cannot be read ({error.strerror or error})") from error
     except Image.DecompressionBombError as error:
         raise UserError(f"{name}: has too many pixels; at most {MOST_PIXELS} are read") from error
-    except (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
-        # what Pillow's decoders raise on damaged files
-        raise UserError(f"{name}: is damaged ({type(error).__name__}: {error})") from error
+    except UserError:
+        raise
+    except Exception as error:  # what Pillow's decoders raise for damaged files has no common class
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{name}: is damaged ({reason})") from error
 
 
 def brightness(picture: Image.Image) -> NDArray[np.float32]:
