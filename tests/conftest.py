@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from web_page import Page, serving
 from digits.command_line import as_typed, checked
 from digits.config import ROOT, TrainConfig
 from digits.data import mnist
+from digits.data.datamodule import MNISTDataModule
 from digits.training import train
 
 Train = Callable[..., Path]
@@ -103,6 +105,25 @@ def pictures_are_quick(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     if not {"benchmarks", "tracking", "test_comparing.py"} & set(request.path.parts):
         grey = np.full((1, 1, 3), 128, np.uint8)
         monkeypatch.setattr("digits.tracking.figures.drawn", lambda _: grey)
+
+
+intact = cache(mnist._is_intact)
+
+
+@pytest.fixture(autouse=True)
+def tests_are_quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a tiny run be tested with 2,000 of MNIST's 10,000 images, whose files are looked at only once."""
+    prepare = MNISTDataModule.prepare_data
+
+    def prepare_few(self: MNISTDataModule) -> None:
+        prepare(self)
+        if self.config.path is None and self.read is not None:
+            train, (images, labels) = self.read
+            self.read = train, (images[:2000], labels[:2000])
+
+    if not {"tracking", "data"} & set(request.path.parts):
+        monkeypatch.setattr(MNISTDataModule, "prepare_data", prepare_few)
+        monkeypatch.setattr(mnist, "_is_intact", lambda path, md5: path.is_file() and intact(path, md5))
 
 
 @pytest.fixture

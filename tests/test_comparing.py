@@ -83,7 +83,7 @@ def test_a_stopped_comparison_goes_on(compare: Compare, tmp_path: Path, monkeypa
     trained = Path("model.onnx")
 
     def stop(*_: object, **__: object) -> None:
-        raise SystemExit(130)
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("digits.training.export", stop)

@@ -46,45 +46,41 @@ def test_the_parts_are_the_whole_and_weigh_as_much(images: int, processes: int) 
         torch.testing.assert_close(torch.stack(means).mean(), batch.labels.double().mean())
 
 
-def start(arguments: list[str], *, slurm: bool) -> list[subprocess.Popen[str]]:
-    """Start two processes of train.py on this machine, by torchrun, or as SLURM's srun would."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    script = [str(ROOT / "src" / "train.py"), *arguments]
-    if not slurm:
-        command = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node=2", *script]
-        return [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)]
+def in_slurm(rank: str) -> dict[str, str]:
+    """Give what srun would set for one of two processes on this machine."""
     job = {"SLURM_JOB_ID": str(10_000 + os.getpid() % 10_000), "SLURM_JOB_NAME": "digits", "SLURM_NTASKS": "2"}
     job |= {"SLURM_NODELIST": "127.0.0.1", "SLURM_NODEID": "0", "SLURM_NNODES": "1", "SLURM_NTASKS_PER_NODE": "2"}
-    return [
-        subprocess.Popen(
-            [sys.executable, *script],
-            env=environment | job | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in ("0", "1")
-    ]
+    return {**job, "SLURM_PROCID": rank, "SLURM_LOCALID": rank}
 
 
 def test_two_processes_that_are_stopped_and_go_on_end_where_one_process_does(
-    train_tiny: Train, tiny: list[str], tmp_path: Path
+    train_tiny: Train, tiny: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Started by torchrun, and gone on with under SLURM, where the first of the processes is this one."""
+    script = str(ROOT / "src" / "train.py")
     # 6 mini-batches an epoch, the last one of a single image, which one of two processes has
     own = [*DISTORTED, "data.batch_size=100", "data.train_size=501", "data.chunk_size=2", "trainer.max_epochs=2"]
     alone = train_tiny(*own, "run_name=alone")
     together = tmp_path / "outputs" / "lenet5" / "together"
     typed = [*tiny, *own, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", "trainer=ddp"]
-    (torchrun,) = start([*typed, "run_name=together", "trainer.max_time=0:00"], slurm=False)
-    _, errors = torchrun.communicate(timeout=300)
-    assert torchrun.returncode != 0
-    assert f"torchrun --nproc-per-node=2 {runs.shown(ROOT / 'src' / 'train.py')} resume=" in errors
-    assert errors.count("on 2 processes, the CPU") == 1
+    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node=2", script]
+    stopped = subprocess.run(
+        [*torchrun, *typed, "run_name=together", "trainer.max_time=0:00"], capture_output=True, text=True, check=False
+    )
+    assert stopped.returncode != 0
+    assert f"torchrun --nproc-per-node=2 {runs.shown(Path(script))} resume=" in stopped.stderr
+    assert stopped.stderr.count("on 2 processes, the CPU") == 1
     assert torch.load(together / runs.LAST_CHECKPOINT, weights_only=True)["global_step"] == 2
 
-    going_on = start([f"resume={together}", "trainer.max_time=null"], slurm=True)
-    said = [process.communicate(timeout=300)[1] for process in going_on]
-    assert [process.returncode for process in going_on] == [0, 0], said
-    assert said[1] == ""
+    going_on = [f"resume={together}", "trainer.max_time=null"]
+    second = subprocess.Popen(
+        [sys.executable, script, *going_on], env=os.environ | in_slurm("1"), stderr=subprocess.PIPE, text=True
+    )
+    for name, value in in_slurm("0").items():
+        monkeypatch.setenv(name, value)
+    first = command("train", *going_on)
+    _, said = second.communicate(timeout=300)
+    assert (first.code, second.returncode, said) == (0, 0, ""), first.err
     assert sorted(one.name for one in together.parent.iterdir()) == ["alone", "together"]
     assert sum(one.name.startswith("events") for one in together.iterdir()) == 2  # one of each start
     names = [{one.name for one in folder.iterdir() if "events" not in one.name} for folder in (alone, together)]

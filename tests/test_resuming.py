@@ -275,7 +275,7 @@ def test_a_strangers_run_cannot_have_other_files_removed(small: Path, train_tiny
     assert sorted(one.name for one in last.parent.iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
 
 
-@pytest.mark.parametrize("text", ["a: &a [1,2]\nb: *a\n", "a: " + "[" * 200, "a: 1\n" * 5000], ids=str.__len__)
+@pytest.mark.parametrize("text", ["a: &a [1,2]\nb: *a\n", "3 #", "a: " + "[" * 200, "a: 1\n" * 5000], ids=str.__len__)
 def test_a_strangers_config_cannot_fill_the_memory(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(UserError, match="is not the folder of a run"):

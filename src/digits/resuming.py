@@ -169,7 +169,10 @@ def _parsed(text: str) -> DictConfig:
         raise ValueError("is too large")
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
         raise ValueError("has an alias")
-    config = OmegaConf.create(text)
+    try:
+        config = OmegaConf.create(text)
+    except AssertionError as error:  # OmegaConf's answer to a number
+        raise ValueError("has no settings") from error
     if not isinstance(config, DictConfig):
         raise ValueError("has no settings")
     return config

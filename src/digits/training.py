@@ -3,6 +3,7 @@
 import json
 import logging
 import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -87,9 +88,11 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
         try:
             with interruptible.listening(), card_errors(model, settings, device):
                 _run(settings, folder, checkpoint, device, world, data, model, [interruptible, *callbacks])
-        except (KeyboardInterrupt, SystemExit):  # Lightning makes this of that, once it has closed everything
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning makes this of that, once it has closed everything
             say_how_to_go_on(folder, world.command)
-            sys.exit(interruptible.exit_code or runs.EXIT_OUT_OF_TIME)  # None where another process's time is over
+            # the code is None where another process was asked, whose time may be over
+            other = 128 + signal.SIGINT if isinstance(stop, KeyboardInterrupt) else runs.EXIT_OUT_OF_TIME
+            sys.exit(interruptible.exit_code or other)
     return folder
 
 

@@ -125,7 +125,9 @@ def test_a_trial_whose_process_died_is_gone_on_with(
     assert "going on from" in (folder / "sigmoid" / "trial_0" / "train.log").read_text(encoding="utf-8")
 
 
-def test_two_processes_share_a_study_and_lose_nothing_to_a_kill(arguments: list[str], tmp_path: Path) -> None:
+def test_two_processes_share_a_study_and_lose_nothing_to_a_kill(
+    sweep: Command, arguments: list[str], tmp_path: Path
+) -> None:
     folder = tmp_path / "outputs" / "sweeps" / "tiny"
     typed = [sys.executable, str(ROOT / "src" / "sweep.py"), *arguments, "trials=3"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -133,16 +135,16 @@ def test_two_processes_share_a_study_and_lose_nothing_to_a_kill(arguments: list[
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(typed, env=environment, stderr=subprocess.PIPE, text=True)
 
-    one, two = start(), start()
-    assert two.stderr is not None
-    while "trial" not in two.stderr.readline():
-        assert two.poll() is None
-    two.send_signal(signal.SIGKILL)
-    two.communicate()
-    two = start()
-    for process in (one, two):
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+    other = start()
+    assert other.stderr is not None
+    while "trial" not in other.stderr.readline():
+        assert other.poll() is None
+    other.send_signal(signal.SIGKILL)
+    other.communicate()
+    other = start()
+    assert sweep("trials=3").code == 0
+    _, errors = other.communicate(timeout=300)
+    assert other.returncode == 0, errors
     done = [trial for trial in loaded(folder) if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     assert len(done) == 3
     assert len({json.dumps(trial.params, sort_keys=True) for trial in done}) == 3
