@@ -198,6 +198,19 @@ def test_a_damaged_run_is_named_before_anything_is_written(
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
 
+def test_two_processes_cannot_train_in_one_folder(small: Path, train_tiny: Train, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(small, tmp_path / "run"))
+    with runs.taken(folder), pytest.raises(UserError, match="run: another process trains there; stop it, or wait"):
+        train_tiny(f"resume={folder}", "trainer.max_epochs=2")
+    assert (folder / runs.MODEL_FILE).is_file()
+    train_tiny(f"resume={folder}", "trainer.max_epochs=2")
+
+
+def test_an_experiment_of_other_settings_is_refused(small: Path, train_tiny: Train) -> None:
+    with pytest.raises(UserError, match=r"experiment=lenet5_adam: the run .* was made of other settings"):
+        train_tiny("experiment=lenet5_adam", f"resume={small}", "trainer.max_epochs=2")
+
+
 def test_a_checkpoint_outside_of_a_run_is_named(small: Path, train_tiny: Train, tmp_path: Path) -> None:
     copied = shutil.copy(small / "checkpoints" / "last.ckpt", tmp_path / "copied.ckpt")
     with pytest.raises(UserError, match=r"resume=.*copied\.ckpt: is not in the folder of a run"):

@@ -51,7 +51,7 @@ def test_auto_is_the_newest_run_and_its_network(train_tiny: Train, tmp_path: Pat
 def test_before_there_is_a_run_auto_is_the_shipped_network(train_tiny: Train) -> None:
     folder = train_tiny("start_from=auto", *STILL)
     assert OmegaConf.load(folder / "config.yaml").start_from == "shipped"
-    assert json.loads((folder / "metrics.json").read_text())["test/accuracy"] > 0.995
+    assert json.loads((folder / "metrics.json").read_text())["test/accuracy"] > 0.99
 
 
 def test_its_config_makes_it_again(train_tiny: Train) -> None:

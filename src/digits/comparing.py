@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image
 
@@ -204,7 +205,7 @@ def _markdown(rows: list[Row], table: list[dict[str, Any]], out: Path) -> str:
             f"{figures['images_per_second']:,.0f}",
             *([_range(figures, "own_handwriting")] if own else []),
         ]
-        links = ", ".join(f"[{seed}]({os.path.relpath(one, out)})" for seed, one in row.folders.items())
+        links = ", ".join(f"[{seed}]({quote(os.path.relpath(one, out))})" for seed, one in row.folders.items())
         lines.append(f"| {' | '.join((*cells, links))} |")
     heads += ["images/s", *(["own handwriting"] if own else []), "runs, by seed"]
     return "\n".join((f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *lines)) + "\n"

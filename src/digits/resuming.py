@@ -3,7 +3,7 @@
 import logging
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from digits import runs
 from digits.checkpoints import load
 from digits.command_line import checked
-from digits.config import NAMED, WITHOUT_INFLUENCE, TrainConfig
+from digits.config import NAMED, WITHOUT_INFLUENCE, TrainConfig, result_settings
 from digits.errors import UserError, require_one_of
 from digits.models.classifier import in_an_epoch, whole_epochs
 from digits.models.config import ModelConfig
@@ -93,6 +93,10 @@ def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> 
     saved, given = OmegaConf.structured(made_with), OmegaConf.structured(settings)
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
+        if key == "experiment" and _shapes(settings) != _shapes(made_with):
+            raise UserError(
+                f"{override}: the run {folder} was made of other settings and goes on with them; leave it out"
+            )
         now, then = OmegaConf.select(given, key), OmegaConf.select(saved, key)
         if key.split(".")[0] in changeable or key in changeable:
             OmegaConf.update(saved, key, now)
@@ -111,6 +115,11 @@ def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> 
             f"{folder / runs.METRICS_FILE}: has {len(rows)} epochs, not the checkpoint's {done}; restore it"
         )
     return merged
+
+
+def _shapes(settings: TrainConfig) -> dict[str, Any]:
+    """Give what a run cannot go on with other values of."""
+    return {key: value for key, value in result_settings(settings).items() if not key.startswith("trainer.")}
 
 
 def first_step(checkpoint: Path, settings: TrainConfig) -> int:

@@ -59,6 +59,40 @@ def create(outputs_dir: str, model: str, run_name: str | None) -> Path:
             return folder
 
 
+@contextmanager
+def taken(folder: Path) -> Iterator[None]:
+    """Keep a run's folder for this process while it trains there; where the system has locks, which Windows has not.
+
+    Raises:
+        UserError: if another process trains there.
+    """
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(ImportError):
+            import fcntl
+
+            try:
+                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(f"{folder}: another process trains there; stop it, or wait for it") from error
+            except OSError:
+                pass  # a network drive without locks
+        yield
+    finally:
+        os.close(place)
+
+
+def unfinish(folder: Path) -> None:
+    """Take away what says that a run is finished, because it goes on.
+
+    Raises:
+        UserError: if that cannot be removed.
+    """
+    with user_errors(folder):
+        for made_last in (METRICS_JSON, MODEL_FILE):
+            (folder / made_last).unlink(missing_ok=True)
+
+
 def finished(outputs_dir: str) -> list[Path]:
     """Give the folders of the runs that finished, the newest first."""
     return [file.parent for file in _newest_first(outputs_dir, f"*/*/{MODEL_FILE}", f"{SWEPT}/*/*/{MODEL_FILE}")]

@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -71,14 +72,20 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
     settings = world.decided(partial(precision.resolved, settings, device))
     teacher = teaching.find(settings.teacher, settings.outputs_dir)
     data = MNISTDataModule(settings.data, settings.augment, settings.seeds, teacher)
-    world.first_alone(data.prepare_data)
+    world.first_alone(partial(data.setup, "fit"))
     L.seed_everything(settings.seed, verbose=False)
     model = build(settings)
     if settings.start_from is not None and checkpoint is None:
         take_weights(model, find_model(settings.start_from, settings.outputs_dir))
     folder = world.decided(partial(_folder, settings, overrides, checkpoint))
     log_file = folder / "train.log" if world.is_first else None
-    with runs.room_errors(folder), logging_to(log_file, quiet or not world.is_first):
+    with (
+        runs.taken(folder) if world.is_first else nullcontext(),
+        runs.room_errors(folder),
+        logging_to(log_file, quiet or not world.is_first),
+    ):
+        if world.is_first:
+            runs.unfinish(folder)
         start = f"going on from {shown(checkpoint)}" if checkpoint else "new run"
         if settings.start_from is not None and checkpoint is None:
             start = f"starting from {settings.start_from}"
@@ -97,15 +104,11 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
 
 
 def _folder(settings: TrainConfig, overrides: list[str], checkpoint: Path | None) -> Path:
-    """Make a new run's folder, or open that of one which goes on."""
-    if checkpoint is None:
-        folder = runs.create(settings.outputs_dir, settings.model.name, settings.run_name)
-        runs.write_text(folder / "overrides.yaml", OmegaConf.to_yaml(overrides))
-        return folder
-    folder = checkpoint.parent.parent
-    with runs.user_errors(folder):
-        for made_last in (runs.METRICS_JSON, runs.MODEL_FILE):  # the run is not finished any more
-            (folder / made_last).unlink(missing_ok=True)
+    """Make a new run's folder, or give that of one which goes on."""
+    if checkpoint is not None:
+        return checkpoint.parent.parent
+    folder = runs.create(settings.outputs_dir, settings.model.name, settings.run_name)
+    runs.write_text(folder / "overrides.yaml", OmegaConf.to_yaml(overrides))
     return folder
 
 

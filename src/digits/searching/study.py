@@ -91,23 +91,38 @@ class Sweep:
         self.search = search
         self.folder = project_path(settings.outputs_dir) / "sweeps" / settings.study
         made_folder("outputs_dir", self.folder)
-        self.study = self._opened()
+        file = sqlalchemy.URL.create("sqlite", database=str(self.folder / "study.db"))
+        self.url = settings.storage or file.render_as_string()
+        with self.storage_errors():
+            self.study = self._opened()
+
+    @contextmanager
+    def storage_errors(self) -> Iterator[None]:
+        """Turn what the database refuses into a UserError that names it, but not its password.
+
+        Raises:
+            UserError: that.
+        """
+        try:
+            yield
+        except (ImportError, StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+            url = self.url
+            with suppress(sqlalchemy.exc.ArgumentError):
+                url = sqlalchemy.make_url(url).render_as_string()
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise UserError(f"storage={url}: cannot be used as the study's database ({reason})") from error
 
     def _opened(self) -> optuna.Study:
         settings = self.settings
-        file = sqlalchemy.URL.create("sqlite", database=str(self.folder / "study.db"))
-        url = settings.storage or file.render_as_string()
         pruner = optuna.pruners.MedianPruner(TRIALS_BEFORE_PRUNING) if settings.prune else optuna.pruners.NopPruner()
-        with _storage_errors(url):
-            storage = _storage(url, settings.stale_after)
-            study = optuna.create_study(
-                storage=storage,
-                study_name=settings.study,
-                direction=DIRECTIONS[settings.objective],
-                pruner=pruner,
-                load_if_exists=True,
-            )
-            new = not study.get_trials(deepcopy=False)
+        study = optuna.create_study(
+            storage=_storage(self.url, settings.stale_after),
+            study_name=settings.study,
+            direction=DIRECTIONS[settings.objective],
+            pruner=pruner,
+            load_if_exists=True,
+        )
+        new = not study.get_trials(deepcopy=False)
         base = result_settings(run_settings(self.search.typed))
         space = {f"space.{key}": text for key, text in settings.space.items()}
         made_of = json.loads(json.dumps({"objective": settings.objective, **base, **space}))
@@ -233,7 +248,8 @@ def sweep(settings: SweepConfig, search: Search) -> None:
     warnings.filterwarnings("ignore", category=ExperimentalWarning)  # heartbeats, there since 2021
     one = Sweep(settings, search)
     try:
-        one.run()
+        with one.storage_errors():
+            one.run()
     except (KeyboardInterrupt, SystemExit):
         _say("stopped. To go on, the same command")
         raise
@@ -263,6 +279,8 @@ def _storage(url: str, stale_after: int) -> RDBStorage:
                 # with what was told of its epochs, because it is the same run that goes on
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True),
             )
+        except RuntimeError as error:  # another version's
+            raise StorageInternalError(str(error)) from error
         except sqlalchemy.exc.SQLAlchemyError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -272,20 +290,3 @@ def _storage(url: str, stale_after: int) -> RDBStorage:
 
 def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
-
-
-@contextmanager
-def _storage_errors(url: str) -> Iterator[None]:
-    """Turn what a database refuses into a UserError that names it, but not its password.
-
-    Raises:
-        UserError: that.
-    """
-    try:
-        yield
-    except (ImportError, RuntimeError, StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
-        cause = error.__cause__ or error
-        with suppress(sqlalchemy.exc.ArgumentError):
-            url = sqlalchemy.make_url(url).render_as_string()
-        reason = str(cause).splitlines()[0]
-        raise UserError(f"storage={url}: cannot be used as the study's database ({reason})") from error
