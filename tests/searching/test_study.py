@@ -192,6 +192,14 @@ def test_a_trial_too_many_is_given_up(sweep: Command, tmp_path: Path, monkeypatc
     assert [one.state for one in loaded(folder)] == states
 
 
+def test_a_trial_that_died_before_it_drew_anything_is_made_up_for(sweep: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "sweeps" / "tiny"
+    assert sweep("trials=1").code == 0
+    optuna.load_study(study_name="tiny", storage=f"sqlite:///{folder / 'study.db'}").ask()  # and never heard of again
+    assert sweep("trials=2").code == 0
+    assert [one.state for one in loaded(folder)] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
+
+
 @pytest.mark.parametrize("storage", ["nonsense", "nodialect://user:secret@host/x", "sqlite:////nowhere/at/all.db"])
 def test_a_database_that_cannot_be_used_is_one_line_without_its_password(sweep: Command, storage: str) -> None:
     done = sweep(f"storage='{storage}'")
