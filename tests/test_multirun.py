@@ -50,6 +50,16 @@ def test_the_jobs_of_a_launcher_are_processes_with_one_table(several: Command, t
     assert done.err.splitlines()[-1] == "error: seed=-1: seed=-1: must be 0 to 4294967295"
 
 
+def test_two_that_start_in_the_same_second_have_a_folder_each(several: Command, tmp_path: Path) -> None:
+    same = f"hydra.sweep.dir={tmp_path / 'outputs' / 'sweeps' / 'now'}"
+    assert [several(same, "model=sigmoid", "seed=1").code for _ in range(2)] == [0, 0]
+    folders = sorted((tmp_path / "outputs" / "sweeps").iterdir())
+    assert [one.name for one in folders] == ["now", "now_2"]
+    for folder in folders:
+        assert len(list(folder.glob("sigmoid/*/model.onnx"))) == 1
+        assert (folder / "table.md").is_file()
+
+
 def test_a_failing_job_is_said_at_the_end_and_stops_no_other(several: Command, tmp_path: Path) -> None:
     done = several("model=sigmoid", "seed=-1,1")
     _, rows = table(tmp_path / "outputs")

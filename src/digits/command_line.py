@@ -10,6 +10,7 @@ from dataclasses import is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
+import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
@@ -77,6 +78,8 @@ def run(main: Callable[[], None], schema: type) -> None:
         main()
     except (HydraException, OmegaConfBaseException) as error:
         fail(explain(error, schema))
+    except yaml.YAMLError as error:
+        fail(f"conf: {' '.join(str(error).split())}; must be YAML")
     except ValueError as error:
         if not str(error).startswith("Config group override must be"):  # Hydra's answer to model=3 and model=null
             raise

@@ -15,7 +15,7 @@ from hydra.conf import HydraConf
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from digits import runs
 from digits.command_line import one_line_errors
@@ -79,9 +79,11 @@ class Summary(Callback):
         """Make the sweep's folder, and let processes that a launcher starts find this package."""
         known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys((str(ROOT / "src"), *filter(None, known))))
-        folder = Path(config.hydra.sweep.dir)
-        with one_line_errors(), runs.user_errors(folder):
-            folder.mkdir(parents=True)  # there is one already if another started in the same second
+        wanted = Path(config.hydra.sweep.dir)
+        with one_line_errors(), runs.user_errors(wanted):
+            folder = runs.create_free(wanted)  # another sweep may have started in the same second
+        with read_write(config):
+            config.hydra.sweep.dir = str(folder)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Note how a job ended."""

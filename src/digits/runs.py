@@ -43,18 +43,32 @@ def create(outputs_dir: str, model: str, run_name: str | None) -> Path:
         UserError: if the folder is there already, or nothing can be written there.
     """
     name = run_name or datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
-    number = 1
+    folder = project_path(outputs_dir) / model / name
+    try:
+        if run_name is None:
+            return create_free(folder)
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        right = f"choose another name, or go on with it: resume={folder}"
+        raise UserError(f"run_name={run_name}: {folder} is there already; {right}") from error
+    except OSError as error:
+        raise UserError(f"outputs_dir={outputs_dir}: cannot make {folder} ({error.strerror})") from error
+    return folder
+
+
+def create_free(wanted: Path) -> Path:
+    """Make a folder; with _2, _3, ... behind its name where there is one already.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    folder, number = wanted, 1
     while True:
-        folder = project_path(outputs_dir) / model / (name if number == 1 else f"{name}_{number}")
         try:
             folder.mkdir(parents=True)
-        except FileExistsError as error:
-            if run_name:
-                right = f"choose another name, or go on with it: resume={folder}"
-                raise UserError(f"run_name={run_name}: {folder} is there already; {right}") from error
+        except FileExistsError:
             number += 1
-        except OSError as error:
-            raise UserError(f"outputs_dir={outputs_dir}: cannot make {folder} ({error.strerror})") from error
+            folder = wanted.with_name(f"{wanted.name}_{number}")
         else:
             return folder
 

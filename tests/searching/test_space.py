@@ -55,6 +55,7 @@ def test_a_trial_is_what_one_would_type() -> None:
         (["-m", "trials=1,2"], "-m=: must be left out; sweep.py has the space to vary settings"),
         (["space=distortion"], "space: augment.rotation: this augment has no rotation"),
         (["optimizer=lbfgs"], "space: "),
+        (["optimizer.learning_rate=1"], "optimizer.learning_rate=1: must be left out, because the space varies it"),
         (["modle=x"], "modle=x: there is no setting modle"),
         (["trails=3"], "trails=3: there is no setting trails"),
     ],

@@ -40,7 +40,7 @@ class SweepConfig(TrainConfig):
         require(1 <= self.trials <= 100_000, "trials", self.trials, "1 to 100000")
         require_one_of("objective", self.objective, tuple(DIRECTIONS))
         require(4 <= self.stale_after <= 86_400, "stale_after", self.stale_after, "4 to 86400 seconds")
-        require(bool(self.space), "space", self.space, "the name of a file in conf/space/ that varies something")
+        require(bool(self.space), "space", self.space, "a file in conf/space/ that varies something")
         require(self.data.val_size > 0, "data.val_size", self.data.val_size, "above 0, or there is no val/loss")
         for key in ("resume", "run_name"):
             require(getattr(self, key) is None, key, getattr(self, key), "null in a sweep, which names its own runs")

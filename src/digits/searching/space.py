@@ -52,7 +52,10 @@ def wanted(settings: SweepConfig, hydra: HydraConf) -> Search:
     """
     require(hydra.mode != RunMode.MULTIRUN, "-m", "", "left out; sweep.py has the space to vary settings")
     space = {key: _varied(key, text) for key, text in settings.space.items()}
-    typed = [one for one in hydra.overrides.task if _key(one) not in OWN | space.keys()]
+    typed = [one for one in hydra.overrides.task if _key(one) not in OWN]
+    for one in typed:
+        key, _, value = one.partition("=")
+        require(_key(one) not in space, key, value, "left out, because the space varies it")
     search = Search(typed, space)
     ends = {key: str(one.low) if isinstance(one, Interval) else one[0] for key, one in space.items()}
     run_settings(search.trial(ends))

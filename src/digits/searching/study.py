@@ -197,7 +197,8 @@ class Sweep:
         name = f"trial_{trial.number if first is None else first}"
         folder = self.folder / settings.model.name / name
         trial.set_user_attr("folder", str(folder.relative_to(self.folder)))
-        _say(f"trial {trial.number}: {' '.join(f'{key}={value}' for key, value in drawn.items())}")
+        shown_values = (f"{key}={_short(value)}" for key, value in trial.params.items())
+        _say(f"trial {trial.number}: {' '.join(shown_values)}")
         if not (folder / runs.MODEL_FILE).is_file():
             half = any((folder / one).is_file() for one in runs.RESUMABLE)
             if not half:
@@ -254,6 +255,7 @@ def sweep(settings: SweepConfig, search: Search) -> None:
         _say("stopped. To go on, the same command")
         raise
     one.write()
+    _say(f"{len(one.done)} trials are done; for more, raise trials")
     _say(f"trials, a picture of them and the best as an experiment are in {shown(one.folder)}")
     command = ["python", shown(ROOT / "src" / "train.py"), "--config-dir", shown(one.folder)]
     sys.stdout.write(f"{one.best}\nnext: {shlex.join([*command, f'experiment={settings.study}'])}\n")
@@ -286,6 +288,10 @@ def _storage(url: str, stale_after: int) -> RDBStorage:
                 raise
             time.sleep(WAIT)
     raise AssertionError
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _say(line: str) -> None:

@@ -22,13 +22,17 @@ def trials(
     height = 1.4 + max(2.2, 0.4 * len(importances))
     figure = Figure(figsize=(10, height), dpi=100, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    left.scatter(list(pruned), list(pruned.values()), s=22, marker="x", color="tab:gray", label="pruned, last epoch")
+    if pruned:
+        left.scatter(
+            list(pruned), list(pruned.values()), s=22, marker="x", color="tab:gray", label="pruned, last epoch"
+        )
     left.scatter(list(finished), list(finished.values()), s=26, color="tab:blue", label="finished")
     numbers = sorted(finished)
     so_far = sign * np.minimum.accumulate([sign * finished[number] for number in numbers])
     left.step(numbers, so_far, where="post", color="tab:orange", label="best so far")
     left.set(title=f"{len(finished)} finished, {len(pruned)} pruned", xlabel="trial", ylabel=objective)
-    if all(value > 0 for value in (*finished.values(), *pruned.values())) and sign > 0:
+    values = [*finished.values(), *pruned.values()]
+    if values and min(values) > 0 and max(values) > 10 * min(values):
         left.set_yscale("log")
         left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         left.yaxis.set_major_formatter("{x:g}")
