@@ -116,11 +116,12 @@ def as_typed(argument: str) -> str:
         return argument
     if value.startswith("[") and value.endswith("]"):
         parts = [one.strip() for one in IN_A_LIST.findall(value[1:-1])]
-        return f"{key}=[{','.join(one if one[0] in QUOTES else _quoted(one) for one in parts if one)}]"
-    return key + equals + _quoted(value)
+        return f"{key}=[{','.join(one if one[0] in QUOTES else quoted(one) for one in parts if one)}]"
+    return key + equals + quoted(value)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Give a text as a value of Hydra's grammar."""
     trailing = len(text) - len(text.rstrip("\\"))
     return "'" + text.replace("'", "\\'") + "\\" * trailing + "'"
 

@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, read_write
 
 from digits import runs
-from digits.command_line import one_line_errors
+from digits.command_line import one_line_errors, quoted
 from digits.config import ROOT, WITHOUT_INFLUENCE, TrainConfig
 from digits.errors import UserError, require
 
@@ -84,6 +84,7 @@ class Summary(Callback):
             folder = runs.create_free(wanted)  # another sweep may have started in the same second
         with read_write(config):
             config.hydra.sweep.dir = str(folder)
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(folder))}")  # for each job's config
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Note how a job ended."""
