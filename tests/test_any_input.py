@@ -250,7 +250,7 @@ VALUES = st.one_of(
 def test_any_setting_is_taken_or_refused_in_one_line() -> None:
     tried = {"taken": 0, "refused": 0}
 
-    @trying(TRIED, max_examples=60)
+    @trying(TRIED, max_examples=30)
     @given(st.lists(st.tuples(st.sampled_from(KEYS), VALUES), min_size=1, max_size=2))
     def holds(changes: list[tuple[str, str]]) -> None:
         typed = [as_typed(f"{key}={value}") for key, value in changes]
