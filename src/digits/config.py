@@ -183,20 +183,27 @@ class TrainConfig:
         right = "a number such as 20 where there is a teacher, which is asked about images that stay the same"
         require(self.teacher is None or not anew, "augment.versions", "null", right)
 
-    def _check_members(self) -> None:
-        """Check that nothing is asked for that several networks at once cannot have."""
-        data, model = self.data, self.model
-        require(1 <= self.members <= 100, "members", self.members, "1 to 100")
-        apart = {
+    def _shared_out(self) -> dict[str, tuple[Any, bool]]:
+        """Give what matters where networks or processes share a mini-batch out: its value, and if it fits."""
+        data = self.data
+        return {
             "data.batch_size": (data.batch_size, data.batch_size is not None and data.batch_size <= MOST_AT_ONCE),
             "data.mine_share": (data.mine_share, not data.mine_share),
             "data.mixup": (data.mixup, not data.mixup),
             "data.negatives": (data.negatives, not data.negatives),
+            "model.dropout": (self.model.dropout, not self.model.dropout),
+            "optimizer": (self.optimizer.name, not isinstance(self.optimizer, LBFGSConfig)),
+        }
+
+    def _check_members(self) -> None:
+        """Check that nothing is asked for that several networks at once cannot have."""
+        model = self.model
+        require(1 <= self.members <= 100, "members", self.members, "1 to 100")
+        apart = {
+            **self._shared_out(),
             "model.loss": (getattr(model, "loss", None), getattr(model, "loss", None) in (None, "cross_entropy")),
-            "model.dropout": (model.dropout, not model.dropout),
             "model.l2": (getattr(model, "l2", 0), not getattr(model, "l2", 0)),
             "model.output": (getattr(model, "output", None), getattr(model, "output", None) in (None, "softmax")),
-            "optimizer": (self.optimizer.name, not isinstance(self.optimizer, LBFGSConfig)),
             "start_from": (self.start_from, self.start_from is None),
         }
         for key, (value, fit) in apart.items():
@@ -205,16 +212,10 @@ class TrainConfig:
 
     def _check_processes(self) -> None:
         """Check that nothing is asked for that processes which share each mini-batch cannot have."""
-        data = self.data
         shared = {
-            "data.batch_size": (data.batch_size, data.batch_size is not None and data.batch_size <= MOST_AT_ONCE),
-            "data.hardest": (data.hardest, data.hardest == 1),
-            "data.mine_share": (data.mine_share, not data.mine_share),
-            "data.mixup": (data.mixup, not data.mixup),
-            "data.negatives": (data.negatives, not data.negatives),
+            **self._shared_out(),
+            "data.hardest": (self.data.hardest, self.data.hardest == 1),
             "members": (self.members, self.members == 1),
-            "model.dropout": (self.model.dropout, not self.model.dropout),
-            "optimizer": (self.optimizer.name, not isinstance(self.optimizer, LBFGSConfig)),
         }
         for key, (value, fit) in shared.items():
             require(self.trainer.strategy == "auto" or fit, "trainer.strategy", "ddp", f"auto with {key}={value}")

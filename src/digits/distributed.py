@@ -31,6 +31,11 @@ class World:
         return 1 if self.environment is None else self.environment.world_size()
 
     @property
+    def per_node(self) -> int:
+        """How many there are on each machine."""
+        return self.size // self.nodes
+
+    @property
     def is_first(self) -> bool:
         """Whether this is the one that decides and writes."""
         return self.environment is None or self.environment.global_rank() == 0
@@ -49,7 +54,7 @@ class World:
     def command(self) -> list[str]:
         """What starts a script as this was started; over several machines, on each of them."""
         if isinstance(self.environment, TorchElasticEnvironment):
-            return ["torchrun", f"--nproc-per-node={self.size // self.nodes}"]
+            return ["torchrun", f"--nproc-per-node={self.per_node}"]
         return ["python"] if self.environment is None else ["srun", "python"]
 
     def check(self, settings: TrainConfig, device: Device) -> None:

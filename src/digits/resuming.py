@@ -119,7 +119,7 @@ def continued(settings: TrainConfig, overrides: list[str], checkpoint: Path) -> 
 
 def _shapes(settings: TrainConfig) -> dict[str, Any]:
     """Give what a run cannot go on with other values of."""
-    return {key: value for key, value in result_settings(settings).items() if not key.startswith("trainer.")}
+    return {key: value for key, value in result_settings(settings).items() if key.split(".")[0] not in CHANGEABLE}
 
 
 def first_step(checkpoint: Path, settings: TrainConfig) -> int:

@@ -80,17 +80,19 @@ def taken(folder: Path) -> Iterator[None]:
     Raises:
         UserError: if another process trains there.
     """
+    try:
+        import fcntl
+    except ImportError:  # and no folder can be opened there
+        yield
+        return
     place = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(ImportError):
-            import fcntl
-
-            try:
-                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UserError(f"{folder}: another process trains there; stop it, or wait for it") from error
-            except OSError:
-                pass  # a network drive without locks
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{folder}: another process trains there; stop it, or wait for it") from error
+        except OSError:
+            pass  # a network drive without locks
         yield
     finally:
         os.close(place)

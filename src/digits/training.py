@@ -86,9 +86,10 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
     ):
         if world.is_first:
             runs.unfinish(folder)
-        start = f"going on from {shown(checkpoint)}" if checkpoint else "new run"
-        if settings.start_from is not None and checkpoint is None:
-            start = f"starting from {settings.start_from}"
+        if checkpoint is not None:
+            start = f"going on from {shown(checkpoint)}"
+        else:
+            start = "new run" if settings.start_from is None else f"starting from {settings.start_from}"
         computing = f"{world.processes}{device.name}, {settings.trainer.precision}"
         log.info("%s, seed %d, on %s, %s", settings.model.name, settings.seed, computing, start)
         interruptible = checkpoints.Interruptible(folder / runs.LAST_CHECKPOINT, settings.trainer)
@@ -229,7 +230,7 @@ def _trainer(
     as_lightning_names_it: Any = settings.trainer.precision
     return L.Trainer(
         accelerator=device.accelerator,
-        devices=device.devices if world.environment is None else world.size // world.nodes,
+        devices=device.devices if world.environment is None else world.per_node,
         num_nodes=world.nodes,
         strategy="auto" if world.environment is None else "ddp",
         use_distributed_sampler=False,  # each process takes its part of each mini-batch

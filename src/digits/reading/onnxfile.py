@@ -21,6 +21,18 @@ ATTRIBUTE_GRAPHS = (6, 11, 22, 23)
 TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14
 """Numbers of fields, in onnx.proto."""
 
+PARTS = {
+    "model": {MODEL_GRAPH: "graph"},
+    "graph": {GRAPH_NODE: "node", GRAPH_TENSOR: "tensor"},
+    "node": {NODE_ATTRIBUTE: "attribute"},
+    "attribute": dict.fromkeys(ATTRIBUTE_TENSORS, "tensor"),
+    "tensor": {},
+}
+"""What each part has in it that is looked into, by the numbers of the fields."""
+
+REFUSED = {"model": (MODEL_TRAINING, MODEL_FUNCTIONS), "graph": (GRAPH_SPARSE,), "attribute": ATTRIBUTE_GRAPHS}
+"""What no part may have."""
+
 OF_PICTURES = """
     Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv Div Dropout Elu Equal Erf Exp
     Flatten Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GroupNormalization HardSigmoid HardSwish
@@ -55,8 +67,7 @@ def _check(content: memoryview, what: str) -> None:
             raise UserError(f"{what}: has more than {MOST_FIELDS} fields; a model.onnx of this project has far fewer")
         if part == "tensor" and (number == TENSOR_EXTERNAL or (number == TENSOR_LOCATION and value != 0)):
             raise UserError(f"{what}: keeps its weights in another file; give a model.onnx that holds them itself")
-        inner = {"model": (MODEL_TRAINING, MODEL_FUNCTIONS), "graph": (GRAPH_SPARSE,), "attribute": ATTRIBUTE_GRAPHS}
-        if number in inner.get(part, ()):
+        if number in REFUSED.get(part, ()):
             raise UserError(f"{what}: has functions, loops or sparse weights; give a network without them")
         if part == "node" and number in (NODE_OPERATION, NODE_DOMAIN) and isinstance(value, memoryview):
             name = bytes(value[:40]).decode(errors="replace")
@@ -67,19 +78,12 @@ def _check(content: memoryview, what: str) -> None:
 
 def _walk(content: memoryview, part: str = "model") -> Iterator[tuple[str, int, memoryview | int]]:
     """Give the fields of a part and of those in it: what part, number, value."""
-    parts = {
-        "model": {MODEL_GRAPH: "graph"},
-        "graph": {GRAPH_NODE: "node", GRAPH_TENSOR: "tensor"},
-        "node": {NODE_ATTRIBUTE: "attribute"},
-        "attribute": dict.fromkeys(ATTRIBUTE_TENSORS, "tensor"),
-        "tensor": {},
-    }
     for number, value in _fields(content):
         yield part, number, value
-        if number in parts[part]:
+        if number in PARTS[part]:
             if not isinstance(value, memoryview):
                 raise ValueError("a number in the place of a part")
-            yield from _walk(value, parts[part][number])
+            yield from _walk(value, PARTS[part][number])
 
 
 def _fields(content: memoryview) -> Iterator[tuple[int, memoryview | int]]:

@@ -36,12 +36,11 @@ DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 WAIT = 1.0
 """Seconds between two looks at what the other processes do."""
 
-ATTEMPTS = 3
-
 MADE_OF = "made_of"
 """What a study remembers of its settings."""
 
 TRIALS_BEFORE_PRUNING = 5
+"""Fewer have no median worth the name."""
 
 
 class TooManyError(Exception):
@@ -269,25 +268,24 @@ def _drawn(trial: optuna.Trial, key: str, varied: Varied) -> str | int | float:
     return trial.suggest_float(key, varied.low, varied.high, log=varied.log)
 
 
-def _storage(url: str, stale_after: int) -> RDBStorage:
+def _storage(url: str, stale_after: int, attempts: int = 3) -> RDBStorage:
     """Open a database, and make its tables; another process that makes them at the same time is in the way of that."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return RDBStorage(
-                url,
-                {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
-                heartbeat_interval=stale_after // 4,
-                grace_period=stale_after,
-                # with what was told of its epochs, because it is the same run that goes on
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True),
-            )
-        except RuntimeError as error:  # another version's
-            raise StorageInternalError(str(error)) from error
-        except sqlalchemy.exc.SQLAlchemyError:
-            if attempt == ATTEMPTS - 1:
-                raise
-            time.sleep(WAIT)
-    raise AssertionError
+    try:
+        return RDBStorage(
+            url,
+            {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
+            heartbeat_interval=stale_after // 4,
+            grace_period=stale_after,
+            # with what was told of its epochs, because it is the same run that goes on
+            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True),
+        )
+    except RuntimeError as error:  # another version's
+        raise StorageInternalError(str(error)) from error
+    except sqlalchemy.exc.SQLAlchemyError:
+        if attempts == 1:
+            raise
+    time.sleep(WAIT)
+    return _storage(url, stale_after, attempts - 1)
 
 
 def _short(value: object) -> str:
