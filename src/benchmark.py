@@ -3,8 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from digits.benchmarks.config import BenchmarkConfig
 from digits.command_line import announce_loading, checked, one_line_errors, run
+from digits.config.commands import BenchmarkConfig
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="benchmark")

@@ -4,8 +4,8 @@ import hydra
 from omegaconf import DictConfig
 
 from digits.command_line import announce_loading, checked, one_line_errors, run
-from digits.config import CompareConfig
-from digits.experiments import wanted_runs
+from digits.config.commands import CompareConfig
+from digits.experiments.composed import runs_to_compare
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="compare")
@@ -13,9 +13,9 @@ def main(config: DictConfig) -> None:
     """Check the settings, then run what is not there, and compare."""
     with one_line_errors():
         settings = checked(config, CompareConfig)
-        wanted = wanted_runs(settings)
+        wanted = runs_to_compare(settings)
         announce_loading()
-        from digits.comparing import compare
+        from digits.experiments.compare import compare
 
         compare(settings, wanted)
 

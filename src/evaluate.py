@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from digits.command_line import announce_loading, checked, one_line_errors, run
-from digits.config import EvaluateConfig
+from digits.config.commands import EvaluateConfig
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
@@ -13,7 +13,7 @@ def main(config: DictConfig) -> None:
     with one_line_errors():
         settings = checked(config, EvaluateConfig)
         announce_loading()
-        from digits.training import evaluate
+        from digits.training.evaluate import evaluate
 
         evaluate(settings)
 

@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from digits.command_line import checked, one_line_errors, run
-from digits.reading.config import PredictConfig
+from digits.config.commands import PredictConfig
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="predict")

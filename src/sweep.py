@@ -5,8 +5,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from digits.command_line import announce_loading, checked, one_line_errors, run
-from digits.searching.config import SweepConfig
-from digits.searching.space import wanted
+from digits.config.sweep import SweepConfig
+from digits.experiments.sweep.space import read_search
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="sweep")
@@ -15,9 +15,9 @@ def main(config: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     with one_line_errors():
         settings = checked(config, SweepConfig)
-        search = wanted(settings, hydra_config)
+        search = read_search(settings, hydra_config)
         announce_loading()
-        from digits.searching.study import sweep
+        from digits.experiments.sweep.study import sweep
 
         sweep(settings, search)
 

@@ -6,43 +6,60 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import yaml
+from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
-from digits.config import NAMED, ROOT, project_path
-from digits.errors import UserError, require_one_of
+from digits.config.train import GROUPS
+from digits.errors import UserError, require
+from digits.files import ROOT, project_path
 
 PATH_SETTINGS = (
     "annotate",
     "data.dir",
-    "data.mine",
+    "data.own_digits",
     "data.path",
     "data.test_path",
     "data_dir",
     "experiments",
     "explain",
     "img",
-    "mine",
     "out",
     "outputs_dir",
+    "own_digits",
     "pictures",
     "resume",
     "run",
     "run_name",
-    "runs",
     "settings",
     "start_from",
-    "teacher",
     "weights",
 )
 """Settings whose values are names that people gave their files, or lists of other settings; Hydra's grammar would
 refuse `img=photo (1).jpg`."""
+
+ALIASES = {
+    "batch": "data.batch_size",
+    "bs": "data.batch_size",
+    "cuda": "trainer.accelerator=gpu",
+    "device": "trainer.accelerator",
+    "epochs": "trainer.max_epochs",
+    "gpu": "trainer.accelerator=gpu",
+    "image": "img",
+    "lr": "optimizer.learning_rate",
+    "n_epochs": "trainer.max_epochs",
+    "name": "run_name",
+    "network": "model",
+    "num_epochs": "trainer.max_epochs",
+    "wd": "optimizer.weight_decay",
+}
+"""What other programs call settings."""
 
 QUOTES = "'\""
 
@@ -71,8 +88,9 @@ def run(main: Callable[[], None], schema: type) -> None:
         main: the function that `hydra.main` made.
         schema: the dataclass of its settings, for the list of what could have been meant.
     """
-    several = ("-m", "--multirun")  # Hydra takes these before or behind the settings only
-    sys.argv[1:] = sorted((as_typed(argument) for argument in sys.argv[1:]), key=several.__contains__)
+    _check_arguments(schema)
+    multirun = ("-m", "--multirun")  # Hydra takes these before or behind the settings only
+    sys.argv[1:] = sorted((as_typed(argument) for argument in sys.argv[1:]), key=multirun.__contains__)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what went wrong instead of printing it
     try:
         main()
@@ -86,6 +104,26 @@ def run(main: Callable[[], None], schema: type) -> None:
         fail(f"{' '.join(sys.argv[1:])}: a group takes a name, such as model=lenet5; --help lists them")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _check_arguments(schema: type) -> None:
+    """Answer flags that Hydra does not have, and words that set nothing, in one line instead of its usage."""
+    parser = get_args_parser()
+    vars(parser)["error"] = lambda message: fail(f"{' '.join(sys.argv[1:])}: {message}")
+    arguments, flags = parser.parse_known_args(sys.argv[1:])
+    for flag in flags:
+        key, _, value = flag.lstrip("-").partition("=")
+        value = value or next((word for word in arguments.overrides if "=" not in word), "VALUE")
+        setting = _meant(key, schema) or f"SETTING={value}"
+        fail(f"{flag}: there is no such flag; a setting is written without dashes, such as {_assigned(setting, value)}")
+    for word in arguments.overrides:
+        if "=" not in word and not word.startswith("~"):
+            first = fields(schema)[0].name
+            fail(f"{word}: sets nothing; write SETTING=VALUE, such as {first}={word}")
+
+
+def _assigned(setting: str, value: str) -> str:
+    return setting if "=" in setting else f"{setting}={value}"
 
 
 @contextmanager
@@ -115,13 +153,13 @@ def as_typed(argument: str) -> str:
     if key not in PATH_SETTINGS or value in ("", "null") or value[0] in QUOTES:
         return argument
     if value.startswith("[") and value.endswith("]"):
-        parts = [one.strip() for one in IN_A_LIST.findall(value[1:-1])]
-        return f"{key}=[{','.join(one if one[0] in QUOTES else quoted(one) for one in parts if one)}]"
+        parts = [part.strip() for part in IN_A_LIST.findall(value[1:-1])]
+        return f"{key}=[{','.join(part if part[0] in QUOTES else quoted(part) for part in parts if part)}]"
     return key + equals + quoted(value)
 
 
 def quoted(text: str) -> str:
-    """Give a text as a value of Hydra's grammar."""
+    """Return a text as a value of Hydra's grammar."""
     trailing = len(text) - len(text.rstrip("\\"))
     return "'" + text.replace("'", "\\'") + "\\" * trailing + "'"
 
@@ -133,10 +171,10 @@ def checked(config: DictConfig, schema: type[Schema]) -> Schema:
         UserError: for the first setting that is unknown or missing, or has a wrong type, name or value.
     """
     structured = OmegaConf.structured(schema)
-    for group in NAMED.keys() & structured.keys():
+    for group in GROUPS.keys() & structured.keys():
         name = OmegaConf.select(config, f"{group}.name")
-        require_one_of(f"{group}.name", name, tuple(NAMED[group]))
-        structured[group] = NAMED[group][name]
+        require(name in GROUPS[group], f"{group}.name", name, "one of " + ", ".join(GROUPS[group]))
+        structured[group] = GROUPS[group][name]
     try:
         return cast("Schema", OmegaConf.to_object(OmegaConf.merge(structured, config)))
     except ConfigKeyError as error:
@@ -145,15 +183,15 @@ def checked(config: DictConfig, schema: type[Schema]) -> Schema:
         raise UserError(f"{error.full_key}: not given; write {error.full_key}=...") from error
     except ValidationError as error:
         key = str(error.full_key)
-        found = OmegaConf.select(config, key)
-        right = _kind(_settings(schema)[key.partition("[")[0]])  # of a list, not of its one value
-        raise UserError(f"{key}={'null' if found is None else found}: must be {right}") from error
+        value = OmegaConf.select(config, key)
+        right = _kind(all_settings(schema)[key.partition("[")[0]])  # of a list, not of its one value
+        raise UserError(f"{key}={'null' if value is None else value}: must be {right}") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
 
 
 def explain(error: Exception, schema: type) -> str:
-    """Say in one line what was wrong with a config that Hydra could not compose."""
+    """Return in one line what was wrong with a config that Hydra could not compose."""
     message = str(error)
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, option = str(error.missing_cfg_file).partition("/")
@@ -163,40 +201,59 @@ def explain(error: Exception, schema: type) -> str:
         return f"{group}={option}: there is no such {group}; choose one of {', '.join(there)}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as key=value; quote a value that has spaces, commas or brackets"
-    if several := re.match(r"Ambiguous value for argument '([^']+)'", message):
-        return f"{several[1]}: is several values; add -m to run them one after the other, or quote a single one"
+    if sweep := re.match(r"Ambiguous value for argument '([^']+)'", message):
+        return f"{sweep[1]}: is several values; add -m to run them one after the other, or quote a single one"
     if key := re.match(r"Could not override '([^'@]+)", message):
         return _unknown(key[1], schema)
-    shown = [line.strip() for line in message.splitlines() if not re.match(r" +(full_key|\w+_type)", line)]
-    return " ".join(shown)
+    lines = [line.strip() for line in message.splitlines() if not re.match(r" +(full_key|\w+_type)", line)]
+    return " ".join(lines)
 
 
 def _unknown(key: str, schema: type) -> str:
-    typed = next((one for one in sys.argv[1:] if one.lstrip("+~").partition("=")[0] == key), key)
-    known = _settings(schema)
+    typed = next((word for word in sys.argv[1:] if word.lstrip("+~").partition("=")[0] == key), key)
+    known = all_settings(schema)
     group, _, setting = key.rpartition(".")
     if key in known:
-        owners = [name for name, one in NAMED[group].items() if setting in get_type_hints(one)]
+        owners = [name for name, settings in GROUPS[group].items() if setting in get_type_hints(settings)]
         return f"{typed}: this {group} has no {setting}; it is a setting of {group}={' or '.join(owners)}"
-    close = difflib.get_close_matches(key, known, n=1)
-    meant = f"did you mean {close[0]}?" if close else "--help lists the settings"
-    beside = [one.removeprefix(f"{group}.") for one in known if one.rpartition(".")[0] == group]
-    there = f"{group or 'the top'} has {', '.join(beside)}; " if beside else ""
-    return f"{typed}: there is no setting {key}; {there}{meant}"
+    if meant := _meant(key, schema):
+        return f"{typed}: there is no setting {key}; did you mean {meant}?"
+    siblings = [name.removeprefix(f"{group}.") for name in known if name.rpartition(".")[0] == group]
+    there = f"{group or 'the top'} has {', '.join(siblings)}; " if siblings else ""
+    return f"{typed}: there is no setting {key}; {there}--help lists the settings"
 
 
-def _settings(schema: type, prefix: str = "") -> dict[str, Any]:
-    """Give the type of every setting by its dotted key, those of all the names that a group has."""
-    found: dict[str, Any] = {}
+def _meant(key: str, schema: type) -> str | None:
+    """Return the setting that was probably meant by a key that there is not."""
+    known = all_settings(schema)
+    plain = key.replace("-", "_").rpartition(".")[2]
+    alias = ALIASES.get(plain, "")
+    if alias.partition("=")[0] in known:
+        return alias
+    same_end = [name for name in known if name.rpartition(".")[2] == plain]
+    if len(same_end) == 1:
+        return same_end[0]
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
+    if not close:
+        ends = {name.rpartition(".")[2]: name for name in known}
+        close = [ends[end] for end in difflib.get_close_matches(plain, ends, n=1, cutoff=0.75)]
+    return close[0] if close else None
+
+
+def all_settings(schema: type, prefix: str = "") -> dict[str, Any]:
+    """Return the type of every setting by its dotted key, those of all the names that a group has."""
+    types: dict[str, Any] = {}
     for name, hint in get_type_hints(schema).items():
-        found[prefix + name] = hint
-        for one in NAMED.get(name, {name: hint}).values():
-            if isinstance(one, type) and is_dataclass(one):
-                found |= _settings(one, f"{prefix}{name}.")
-    return found
+        if name == "PREFIX":
+            continue
+        types[prefix + name] = hint
+        for settings in GROUPS.get(name, {name: hint}).values():
+            if isinstance(settings, type) and is_dataclass(settings):
+                types |= all_settings(settings, f"{prefix}{name}.")
+    return types
 
 
 def _kind(hint: Any) -> str:
     if isinstance(hint, UnionType):
-        return " or ".join("null" if one is type(None) else KINDS[one] for one in get_args(hint))
+        return " or ".join("null" if kind is type(None) else KINDS[kind] for kind in get_args(hint))
     return KINDS.get(hint, "a group of settings, such as --help lists")

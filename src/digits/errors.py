@@ -1,6 +1,7 @@
-"""The one error that a user can cause, and the checks that raise it."""
+"""The one error that a user can cause, and the check that raises it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -20,6 +21,16 @@ def require(condition: bool, key: str, value: object, right: str) -> None:
         raise UserError(f"{key}={value}: must be {right}")
 
 
-def require_one_of(key: str, value: object, choices: Sequence[str]) -> None:
-    """Raise a UserError unless the value is one of the choices."""
-    require(value in choices, key, value, "one of " + ", ".join(choices))
+def raise_all(errors: Sequence[UserError]) -> None:
+    """Raise several errors as one, a line each; nothing where there are none."""
+    if errors:
+        raise UserError("\nerror: ".join(map(str, errors)))
+
+
+@contextmanager
+def renamed_setting(name: str, to: str) -> Iterator[None]:
+    """Let an error that begins with one setting name another, which the user typed."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace(f"{name}=", f"{to}=", 1)) from error

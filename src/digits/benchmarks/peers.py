@@ -1,4 +1,4 @@
-"""What one would train with instead: the same network and batch, the ways that tutorials and templates go.
+"""What one would train with instead: the same networks and batches, the ways that tutorials and templates go.
 
 They are as those write them, in float32 and with nothing tuned; the plain loop over tensors in memory is the best.
 """
@@ -17,44 +17,38 @@ from torch.utils.data import DataLoader, RandomSampler
 from torchmetrics.classification import MulticlassAccuracy
 from torchvision import datasets, transforms
 
-from digits.benchmarks.turns import Turns
-from digits.models.classifier import MEAN, STD
-from digits.models.config import CLASSES, PIXELS
+from digits.benchmarks.round_robin import RoundRobin
+from digits.config.model import CLASSES
+from digits.models.lenet5 import LeNet5
+from digits.models.mlp import MLP
 
 RATE = 1e-3
 """Of Adam, everywhere."""
 
 
-def network(model: str) -> nn.Sequential:
-    """Give `lenet5` or `sigmoid` as one would write it, from images [N, 1, 28, 28] with mean 0 to logits [N, 10]."""
-    if model == "sigmoid":
-        return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 200), nn.Sigmoid(), nn.Linear(200, CLASSES))
-    return nn.Sequential(
-        *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
-        *(nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, CLASSES)),
-    )
+NETWORKS: dict[str, type[nn.Module]] = {"lenet5": LeNet5, "sigmoid": MLP}
+"""From images [N, 1, 28, 28] in [0, 1] to logits [N, 10]."""
 
 
-def bare(turns: Turns, model: str, batch_size: int, images: int, data_dir: str, device: str) -> None:
+def bare(turns: RoundRobin, model: str, batch_size: int, images: int, data_dir: str, device: str) -> None:
     """Train in a plain loop over tensors in memory, on the device."""
     mnist = datasets.MNIST(data_dir)
     pixels, labels = mnist.data.unsqueeze(1).to(device), mnist.targets.to(device)
-    net = network(model).to(device)
+    net = NETWORKS[model]().to(device)
     optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
     while True:
         turns.wait(images)
         for indices in torch.randperm(len(labels), device=device)[:images].split(batch_size):
-            loss = F.cross_entropy(net((pixels[indices].float() / 255 - MEAN) / STD), labels[indices])
+            loss = F.cross_entropy(net(pixels[indices].float() / 255), labels[indices])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        loss.item()  # waits for a card to finish
+        loss.item()  # waits for a GPU to finish
 
 
-def examples(turns: Turns, model: str, batch_size: int, images: int, data_dir: str, device: str) -> None:
+def examples(turns: RoundRobin, model: str, batch_size: int, images: int, data_dir: str, device: str) -> None:
     """Train in a plain loop over torchvision's images, one by one through a DataLoader, as in pytorch/examples."""
-    net = network(model).to(device)
+    net = NETWORKS[model]().to(device)
     optimizer = torch.optim.Adam(net.parameters(), RATE)
     while True:
         turns.wait(images)
@@ -66,7 +60,7 @@ def examples(turns: Turns, model: str, batch_size: int, images: int, data_dir: s
         loss.item()
 
 
-def template(turns: Turns, model: str, batch_size: int, images: int, data_dir: str, device: str) -> None:
+def template(turns: RoundRobin, model: str, batch_size: int, images: int, data_dir: str, device: str) -> None:
     """Train with Lightning and a DataLoader, and with the logging that templates have, as lightning-hydra-template."""
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -83,9 +77,9 @@ def template(turns: Turns, model: str, batch_size: int, images: int, data_dir: s
 
 
 class _Template(L.LightningModule):
-    def __init__(self, model: str, turns: Turns, images: int) -> None:
+    def __init__(self, model: str, turns: RoundRobin, images: int) -> None:
         super().__init__()
-        self.net = network(model)
+        self.net = NETWORKS[model]()
         self.accuracy = MulticlassAccuracy(CLASSES)
         self.turns, self.images = turns, images
 
@@ -106,6 +100,5 @@ class _Template(L.LightningModule):
 
 
 def _loader(data_dir: str, batch_size: int, images: int) -> DataLoader[Any]:
-    scaled = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))])
-    dataset = datasets.MNIST(Path(data_dir), transform=scaled)
+    dataset = datasets.MNIST(Path(data_dir), transform=transforms.ToTensor())
     return DataLoader(dataset, batch_size, sampler=RandomSampler(dataset, num_samples=images))

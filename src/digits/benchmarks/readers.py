@@ -1,4 +1,4 @@
-"""What one would read many images with instead: `python -m digits.benchmarks.readers tensors FILE.npz ANSWERS.csv`."""
+"""What one would read many images with instead: `python -m digits.benchmarks.readers tensors FILE.npz OUT.csv`."""
 
 import sys
 from pathlib import Path
@@ -10,32 +10,33 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from digits.benchmarks.peers import network
-from digits.models.classifier import MEAN, STD
+from digits.models.lenet5 import LeNet5
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 """Images a forward pass."""
 
 
 @torch.no_grad()
-def read(way: str, file: Path, answers: Path) -> None:
+def read(way: str, file: Path, predictions: Path) -> None:
     """Write the likeliest digit of each image of an .npz, by a LeNet-5 whose weights do not matter here.
 
     Args:
         way: tensors, or loader for torchvision's transforms and a DataLoader.
         file: with x, uint8 [N, 28, 28].
-        answers: the CSV to write.
+        predictions: the CSV to write.
     """
     images = np.load(file)["x"]
-    net = network("lenet5").eval()
+    net = LeNet5().eval()
     batches: Any
     if way == "tensors":
-        batches = ((one.unsqueeze(1).float() / 255 - MEAN) / STD for one in torch.from_numpy(images).split(AT_ONCE))
+        batches = (batch.unsqueeze(1).float() / 255 for batch in torch.from_numpy(images).split(BATCH_SIZE))
     else:
-        scaled = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))])
-        batches = DataLoader(images, AT_ONCE, collate_fn=lambda some: torch.stack([scaled(one) for one in some]))
+        to_tensor = transforms.ToTensor()
+        batches = DataLoader(
+            images, BATCH_SIZE, collate_fn=lambda batch: torch.stack([to_tensor(image) for image in batch])
+        )
     digits: list[Tensor] = [net(batch).argmax(dim=1) for batch in batches]
-    np.savetxt(answers, torch.cat(digits).numpy(), fmt="%d")
+    np.savetxt(predictions, torch.cat(digits).numpy(), fmt="%d")
 
 
 if __name__ == "__main__":

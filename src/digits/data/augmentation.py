@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digits.data.config import DistortionConfig
+from digits.config.data import DistortionConfig
 
 SIDE = 28
 """Pixels."""
@@ -17,7 +17,7 @@ SIGMA = 4.0
 """Pixels over which elastic displacements are alike (Simard, Steinkraus, Platt 2003, section 2)."""
 
 
-Chances = tuple[Tensor, ...]
+DistortionParams = tuple[Tensor, ...]
 """What a mini-batch is distorted by: for each image an amount from 0 to 1 of each kind, float32 [N, 7], and where there
 is elastic displacement its noise, float32 [N, 2, nodes, nodes]."""
 
@@ -48,11 +48,7 @@ class Distortion:
         ranges = (math.radians(config.rotation), config.shear, config.aspect, config.scale, config.shift, config.shift)
         self.ranges = torch.tensor((*ranges, config.thickness), device=device)
 
-    def strength(self, epoch: int, epochs: int) -> float:
-        """Give how many times as far as the ranges say an epoch, from 0, of so many distorts."""
-        return 1.0 if epoch < self.config.ends_at(epochs) else self.config.end_strength
-
-    def draw(self, count: int, step: int, strength: float = 1.0) -> Chances:
+    def draw(self, count: int, step: int, strength: float = 1.0) -> DistortionParams:
         """Draw what `count` images are distorted by.
 
         Args:
@@ -69,17 +65,17 @@ class Distortion:
             return (amounts,)
         return amounts, strength * torch.randn((count, 2, nodes, nodes), generator=self.generator, device=device)
 
-    def __call__(self, images: Tensor, chances: Chances) -> Tensor:
+    def __call__(self, images: Tensor, params: DistortionParams) -> Tensor:
         """Distort a mini-batch.
 
         Args:
             images: float32 [N, 1, 28, 28] in [0, 1].
-            chances: what `draw` gave for it.
+            params: what `draw` gave for it.
 
         Returns:
             As many images of the same shape and range.
         """
-        amounts, *noise = chances
+        amounts, *noise = params
         count = len(images)
         angle, shear, aspect, scale, right, down, thickness = ((2 * amounts - 1) * self.ranges).unbind(1)
         cosine, sine = angle.cos(), angle.sin()
@@ -100,12 +96,12 @@ class Distortion:
 
 
 def seed_of(seed: int, step: int) -> int:
-    """Give what torch draws an optimizer step by: 32 bits, because its generator for the CPU takes no more."""
+    """Return what torch draws an optimizer step by: 32 bits, because its generator for the CPU takes no more."""
     return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
 def _spread(images: Tensor, choose: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Give each pixel the largest or smallest of itself and its eight neighbours; faster than max_pool2d on a CPU."""
+    """Return each pixel the largest or smallest of itself and its eight neighbours; faster than max_pool2d on a CPU."""
     for axis in (-2, -1):
         spread = images.clone()
         first, last = images.narrow(axis, 0, SIDE - 1), images.narrow(axis, 1, SIDE - 1)

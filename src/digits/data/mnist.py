@@ -6,11 +6,11 @@ import zlib
 from pathlib import Path
 from urllib.error import URLError
 
-from torch import Tensor
 from torchvision.datasets import MNIST
 
+from digits.data.chunks import Batch
 from digits.errors import UserError
-from digits.runs import whole
+from digits.files import atomic_write
 
 PACKAGED = Path(__file__).with_name("packaged")
 
@@ -46,7 +46,7 @@ def prepare(folder: Path) -> None:
         _download(folder)
 
 
-def read(folder: Path, train: bool) -> tuple[Tensor, Tensor]:
+def read(folder: Path, train: bool) -> Batch:
     """Read one half of MNIST.
 
     Returns:
@@ -54,7 +54,7 @@ def read(folder: Path, train: bool) -> tuple[Tensor, Tensor]:
         N is 60,000 for the training half and 10,000 for the test half.
     """
     dataset = MNIST(folder, train=train)
-    return dataset.data, dataset.targets
+    return Batch(dataset.data, dataset.targets)
 
 
 def _is_intact(path: Path, md5: str) -> bool:
@@ -69,7 +69,7 @@ def _unpack(source: Path, target: Path) -> None:
         content = gzip.decompress(source.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{source}: damaged ({error}); restore it with: git checkout -- {source}") from error
-    with whole(target) as temporary:
+    with atomic_write(target) as temporary:
         temporary.write_bytes(content)
     if not _is_intact(target, MD5[target.name]):
         target.unlink()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.data import formats
-from digits.data.formats import ImageSet
 from digits.errors import UserError
-from digits.runs import user_errors, whole
+from digits.files import atomic_write, file_errors
+from digits.formats import csv, idx, mat, npz
+from digits.formats.images import ImageSet, format_of, unpacked
 
 SEVERAL = 100
 """Images; of so many, all digits are there and some ink."""
@@ -93,23 +93,23 @@ def _read(path: Path, cache: Path) -> list[ImageSet]:
     """Read a file: its images, or its training images and its test images."""
     if not path.is_file():
         raise UserError(f"{path}: there is no such file of images")
-    content = formats.unpacked(path)
-    kind = formats.format_of(content, path)
+    content = unpacked(path)
+    kind = format_of(content, path)
     if kind == "npz":
-        return formats.npz(content, path)
+        return npz.read(content, path)
     if kind == "mat":
-        return [formats.mat(content, path)]
+        return [mat.read(content, path)]
     return [_cached(content, path, cache) if kind == "csv" else _pair(content, path)]
 
 
 def _pair(content: bytes, path: Path) -> ImageSet:
     """Read the images of an IDX file, and the labels beside it."""
-    images = formats.idx(content, path)
+    images = idx.read(content, path)
     if images.ndim == 1:
         raise UserError(f"{path}: has the labels of an IDX pair; give the file of the images")
     partner = _partner(path)
-    content = formats.unpacked(partner)
-    if formats.format_of(content, partner) != "idx" or (labels := formats.idx(content, partner)).ndim != 1:
+    content = unpacked(partner)
+    if format_of(content, partner) != "idx" or (labels := idx.read(content, partner)).ndim != 1:
         raise UserError(f"{partner}: is not an IDX file of labels")
     if len(labels) != len(images):
         raise UserError(f"{partner}: has {len(labels)} labels; must have {len(images)}, as {path} has images")
@@ -131,14 +131,14 @@ def _cached(content: bytes, path: Path, folder: Path) -> ImageSet:
     place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     cache = folder / "csv" / f"{path.name[:100]}-{place}.npz"
     try:
-        kept = formats.npz_arrays(cache.read_bytes(), ("made_from", "images", "labels"), cache)
+        kept = npz.arrays_of(cache.read_bytes(), ("made_from", "images", "labels"), cache)
         if str(kept["made_from"]) == made_from:
             return ImageSet(kept["images"], kept["labels"])
     except (OSError, UserError, KeyError):
         pass  # not there, or damaged: made anew
-    found = formats.csv(content, path)
-    with user_errors(cache):
+    found = csv.read(content, path)
+    with file_errors(cache):
         cache.parent.mkdir(parents=True, exist_ok=True)
-    with whole(cache) as temporary, temporary.open("wb") as file:
+    with atomic_write(cache) as temporary, temporary.open("wb") as file:
         np.savez(file, made_from=made_from, images=found.images, labels=found.labels)
     return found

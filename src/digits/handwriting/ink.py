@@ -66,7 +66,7 @@ def find_ink(brightness: Grey) -> Grey | None:
 
 
 def two_levels(brightness: Grey) -> tuple[float, float] | None:
-    """Give a dark and a light level, of paper and ink or ink and paper; None where all is alike."""
+    """Return a dark and a light level, of paper and ink or ink and paper; None where all is alike."""
     darkest, middle, lightest = (float(one) for one in np.percentile(brightness, (0.5, 50, 99.5)))
     # of small or thin drawings less than half a percent may be ink, so their extremes count as well
     if max(lightest - middle, middle - darkest) < LEAST_CONTRAST:
@@ -103,7 +103,7 @@ def ink_is_light(brightness: Grey, darkest: float, lightest: float) -> bool:
 
 
 def _narrower_side(brightness: Grey, contrast: float) -> bool | None:
-    """Say whether the narrowest lines of a picture are light ones; None if neither side has more of them."""
+    """Whether the narrowest lines of a picture are light ones; None if neither side has more of them."""
     small = overview(brightness)
     for window in range(3, min(small.shape) // NARROW + 1, 2):
         opened = spread(spread(small, window, window, np.minimum), window, window)
@@ -126,7 +126,7 @@ def overview(brightness: Grey) -> Grey:
 
 
 def two_toned(brightness: Grey, darkest: float, lightest: float) -> bool:
-    """Say whether there are two levels and little between them, as in a drawing or a scan, without light and shade."""
+    """Whether there are two levels and little between them, as in a drawing or a scan, without light and shade."""
     between = np.abs(brightness - (darkest + lightest) / 2) < (lightest - darkest) / 6
     return float(between.mean()) < WHITE_AND_BLACK
 
@@ -138,7 +138,7 @@ def _pieces(mask: Mask) -> int:
 
 
 def paper(brightness: Grey, darkest: float, lightest: float) -> Grey | float:
-    """Give how bright the paper is, dark ink on it: one level, or where light and shade differ, one for each pixel.
+    """Return how bright the paper is, dark ink on it: one level, or where light and shade differ, one for each pixel.
 
     Ink is narrow, so a closing with a wider window takes it away and leaves the shade (Serra 1982).
 
@@ -161,7 +161,7 @@ def paper(brightness: Grey, darkest: float, lightest: float) -> Grey | float:
 
 
 def threshold(ink: Grey) -> float:
-    """Give the amount of ink that parts paper and ink best: the largest variance between them (Otsu 1979)."""
+    """Return the amount of ink that parts paper and ink best: the largest variance between them (Otsu 1979)."""
     counts = np.bincount((ink.ravel() * 63.999).astype(np.intp), minlength=64)
     middles = (np.arange(64) + 0.5) / 64
     below = counts.cumsum()[:-1]
@@ -220,7 +220,7 @@ def _without_lines(mask: Mask) -> Mask:
 
 
 def _uncrossed(mask: Mask, line: Mask, thickness: float) -> Mask:
-    """Give what of a line, with its rim, no stroke crosses: where the ink above and below it soon ends."""
+    """Return what of a line, with its rim, no stroke crosses: where the ink above and below it soon ends."""
     around = spread(line, 2 * int(thickness) + 7, 1) & mask
     crossed = around.sum(axis=0) > 1.7 * thickness + 2
     rim: Mask = spread(line, 5, 1) & mask & ~crossed

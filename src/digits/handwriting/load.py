@@ -1,6 +1,9 @@
-"""Open a stranger's picture file, and give its brightness."""
+"""Find a stranger's picture files, open them, and turn them to brightness."""
 
+import glob
+import os
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import SEEK_END, BytesIO
 from pathlib import Path
@@ -15,17 +18,20 @@ from digits.errors import UserError
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "ICO", "TGA", "PCX", "SGI", "PSD")
 """What pictures come in, the usual ones first; EPS and WMF are programs, which Pillow would have others run."""
 
-MOST_PIXELS = 64_000_000
+MAX_PIXELS = 64_000_000
 """Larger than a phone's 50-megapixel photograph; decoded, that is 256 MB at the worst."""
 
-LARGEST_FILE = 2**30
+MAX_FILE = 2**30
 """Bytes; so many pixels have half of that in any format."""
 
-LARGEST_SIDE = 1600
+MAX_SIDE = 1600
 """Pixels; larger pictures are reduced to it while they are read: enough for digits of 5 mm on a sheet of A4."""
 
-LEAST_SIDE = 4
+MIN_SIDE = 4
 """Pixels of the longer side; the shorter one may have a single pixel, as a tightly cropped 1 has."""
+
+SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
+"""What is taken out of a folder; a file that is named itself is opened whatever it is called."""
 
 UNIFORM = 16
 """Grey levels of 255; opaque pixels that differ by less carry no shape, so the transparency does."""
@@ -48,6 +54,39 @@ class Picture:
         return self.width / self.image.width
 
 
+def find_pictures(names: Iterable[object]) -> tuple[list[Path], list[UserError]]:
+    """Return the picture files that files, folders (with all that is in them) and patterns name, each once.
+
+    Returns:
+        The files, and an error for each name under which there is no picture.
+    """
+    files: dict[Path, Path] = {}
+    errors = []
+    for name in map(str, names):
+        path = Path(name).expanduser()
+        if path.is_dir():
+            pictures = [file for file in _walk(path) if file.suffix.lower() in SUFFIXES]
+            missing = f"has no pictures ({' '.join(SUFFIXES)})"
+        elif path.exists():
+            pictures, missing = [path], ""
+        else:
+            pictures = sorted(file for file in map(Path, glob.glob(str(path), recursive=True)) if file.is_file())
+            missing = "no such file or folder; a list is written [a.png,b.png]"
+            if glob.has_magic(str(path)):
+                missing = "no file matches this pattern"
+        if not pictures:
+            errors.append(UserError(f"img={name}: {missing}"))
+        for picture in pictures:
+            files.setdefault(picture.resolve(), picture)
+    return list(files.values()), errors
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent, file) for file in sorted(files) if not file.startswith("."))
+
+
 def open_picture(path: Path) -> Picture:
     """Read a picture, by its content and not by its name.
 
@@ -57,8 +96,8 @@ def open_picture(path: Path) -> Picture:
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise UserError(f"{path}: is not a file; give a picture")
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{path}: has {path.stat().st_size} bytes; at most {LARGEST_FILE} are read")
+        if path.stat().st_size > MAX_FILE:
+            raise UserError(f"{path}: has {path.stat().st_size} bytes; at most {MAX_FILE} are read")
         with path.open("rb") as file:
             return _picture(file, str(path))
     except OSError as error:
@@ -81,16 +120,16 @@ def _picture(content: BinaryIO, name: str) -> Picture:
             with Image.open(content, formats=FORMATS) as file:
                 picture: Image.Image = file
                 width, height = picture.size
-                if width * height > MOST_PIXELS:
-                    raise UserError(f"{name}: has {width}x{height} pixels; at most {MOST_PIXELS} are read")
-                if max(width, height) < LEAST_SIDE:
+                if width * height > MAX_PIXELS:
+                    raise UserError(f"{name}: has {width}x{height} pixels; at most {MAX_PIXELS} are read")
+                if max(width, height) < MIN_SIDE:
                     raise UserError(
-                        f"{name}: has {width}x{height} pixels; a digit needs at least {LEAST_SIDE} on the longer side"
+                        f"{name}: has {width}x{height} pixels; a digit needs at least {MIN_SIDE} on the longer side"
                     )
-                picture.draft(None, (LARGEST_SIDE, LARGEST_SIDE))  # a JPEG is decoded at half, a quarter or an eighth
+                picture.draft(None, (MAX_SIDE, MAX_SIDE))  # a JPEG is decoded at half, a quarter or an eighth
                 if picture.mode in ("1", "P"):  # which Pillow would reduce by leaving pixels out
                     picture = picture.convert("RGBA")
-                picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BOX)
+                picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
                 upright = ImageOps.exif_transpose(picture)
                 turned = (upright.width > upright.height) != (picture.width > picture.height)
                 return Picture(upright, *((height, width) if turned else (width, height)))
@@ -101,7 +140,7 @@ def _picture(content: BinaryIO, name: str) -> Picture:
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror or error})") from error
     except Image.DecompressionBombError as error:
-        raise UserError(f"{name}: has too many pixels; at most {MOST_PIXELS} are read") from error
+        raise UserError(f"{name}: has too many pixels; at most {MAX_PIXELS} are read") from error
     except UserError:
         raise
     except Exception as error:  # what Pillow's decoders raise for damaged files has no common class

@@ -74,7 +74,7 @@ def _boxes(numbers: NDArray[np.intp], starts: NDArray[np.intp], ends: NDArray[np
 
 
 def spread(values: NDArray[Value], rows: int, columns: int, extreme: np.ufunc = np.maximum) -> NDArray[Value]:
-    """Give each pixel the largest or smallest value in a window round it; what is outside does not count.
+    """Return each pixel the largest or smallest value in a window round it; what is outside does not count.
 
     The window doubles until it is wide enough, so that a wide one costs little more than a narrow one.
 
@@ -103,7 +103,7 @@ def spread(values: NDArray[Value], rows: int, columns: int, extreme: np.ufunc = 
 
 
 def distances(mask: Mask, most: int) -> NDArray[np.float32]:
-    """Give each pixel of a mask how far the nearest pixel outside the mask is, up to `most` pixels; 0 outside.
+    """Return each pixel of a mask how far the nearest pixel outside the mask is, up to `most` pixels; 0 outside.
 
     In two steps, along the columns and then along the rows (Felzenszwalb and Huttenlocher 2012, section 2.1).
     """
@@ -119,7 +119,7 @@ def distances(mask: Mask, most: int) -> NDArray[np.float32]:
 
 
 def blur(values: Grey, window: int) -> Grey:
-    """Give each pixel the mean of a window round it, twice, which is nearly a Gaussian; the edge goes on outside."""
+    """Return each pixel the mean of a window round it, twice, which is nearly a Gaussian; the edge goes on outside."""
     for axis in (0, 1, 0, 1):
         margin = [(0, 0), (0, 0)]
         margin[axis] = (window // 2 + 1, window - 1 - window // 2)

@@ -58,7 +58,7 @@ class Page:
         return form(self.cropped(piece))
 
     def cuts(self, piece: Piece) -> list[int]:
-        """Give the columns at which touching digits may be parted, from left to right.
+        """Return the columns at which touching digits may be parted, from left to right.
 
         There the ink is least, or its upper and lower edge come nearest: where two round strokes meet it is thick.
         """
@@ -76,7 +76,7 @@ class Page:
         return [piece.box.left + x for x in sorted(found)]
 
     def between(self, piece: Piece, left: int, right: int) -> Piece | None:
-        """Give what a piece has from one column to before another; None if there is no ink."""
+        """Return what a piece has from one column to before another; None if there is no ink."""
         box = Box(piece.box.top, left, piece.box.bottom, right)
         mask = np.isin(self.labels[box.slices], piece.labels)
         lines, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

@@ -68,7 +68,7 @@ class Box:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def __or__(self, other: "Box") -> "Box":
-        """Give the smallest box round both."""
+        """Return the smallest box round both."""
         return Box(
             min(self.top, other.top),
             min(self.left, other.left),
@@ -137,12 +137,12 @@ def _size(piece: Piece) -> int:
 
 
 def _thickness(piece: Piece, areas: NDArray[np.intp]) -> float:
-    """Give the width that a piece's strokes would have if they went once along its box and once across."""
+    """Return the width that a piece's strokes would have if they went once along its box and once across."""
     return float(areas[list(piece.labels)].sum()) / (piece.box.width + piece.box.height)
 
 
 def _surrounds(labels: NDArray[np.int32], piece: Piece, inner: Box) -> bool:
-    """Say whether a piece is drawn round another, with ink on all four sides of it: the cell of a form, or a circle."""
+    """Whether a piece is drawn round another, with ink on all four sides of it: the cell of a form, or a circle."""
     box = piece.box
     if (box | inner) != box or inner == box or inner.height <= INNER * box.height:
         return False
@@ -158,7 +158,7 @@ def _reaches_in(box: Box, shape: tuple[int, ...]) -> bool:
 
 
 def _overlap(one: Box, other: Box) -> float:
-    """Give over what share of the narrower one's width two boxes stand above each other; negative: how far apart."""
+    """Return over what share of the narrower one's width two boxes stand above each other; negative: how far apart."""
     return (min(one.right, other.right) - max(one.left, other.left)) / min(one.width, other.width)
 
 
@@ -204,13 +204,13 @@ def _within_each_other(digits: list[Piece]) -> list[Piece]:
 
 
 def _usual_height(found: list[Piece]) -> float:
-    """Give the height of a digit: the middle one of those that have at least half the tallest one's height."""
+    """Return the height of a digit: the middle one of those that have at least half the tallest one's height."""
     heights = [piece.box.height for piece in found]
     return float(np.median([height for height in heights if height >= max(heights) / 2]))
 
 
 def _gap(one: Box, other: Box) -> float:
-    """Give the pixels of paper between two boxes."""
+    """Return the pixels of paper between two boxes."""
     across = max(one.left, other.left) - min(one.right, other.right)
     down = max(one.top, other.top) - min(one.bottom, other.bottom)
     return float(np.hypot(max(across, 0), max(down, 0)))

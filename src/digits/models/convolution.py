@@ -6,9 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PAIR = [2, 2]
-"""Rows and columns that are pooled."""
-
 
 class PooledConv2d(nn.Conv2d):
     """A convolution of stride 1, the maximum of each 2x2 of its maps, and ReLU.
@@ -22,23 +19,23 @@ class PooledConv2d(nn.Conv2d):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give float [N, out_channels, h, w] for float [N, in_channels, H, W]; h and w are halved by the pooling."""
+        """Return maps, float [N, out_channels, h, w], of float [N, in_channels, H, W]; pooling halves h and w."""
         if torch.compiler.is_exporting() or images.is_cuda:
             return F.relu(F.max_pool2d(super().forward(images), 2))
         if torch.is_autocast_enabled(images.device.type) or not torch.is_grad_enabled():
             maps = super().forward(images.contiguous(memory_format=torch.channels_last))
         elif images.requires_grad:
-            maps = _Later.apply(images, self.weight, self.bias, self.padding)
+            maps = _MixedFormatConv.apply(images, self.weight, self.bias, self.padding)
         else:
-            return cast(Tensor, _First.apply(images, self.weight, self.bias, self.padding))
+            return cast(Tensor, _FirstPooledConv.apply(images, self.weight, self.bias, self.padding))
         return F.relu(F.max_pool2d(maps, 2))
 
 
-class _First(torch.autograd.Function):
+class _FirstPooledConv(torch.autograd.Function):
     """A convolution whose inputs need no gradient, with pooling and ReLU.
 
-    One convolution of stride 2 with four kernels for each map, the same one shifted by no or one row and column, gives
-    the four numbers of each 2x2 in maps of their own. The maximum is then over whole maps, not over neighbours.
+    One convolution of stride 2 with four kernels for each map, the same kernel shifted by no or one row and column,
+    gives the four numbers of each 2x2 in maps of their own. The maximum is then over whole maps, not over neighbours.
     """
 
     @staticmethod
@@ -61,28 +58,29 @@ class _First(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor, None]:
         images, kernels, four, rows, pooled = ctx.saved_tensors
-        of_rows, of_four = torch.empty_like(rows), torch.empty_like(four)
-        _to_the_larger(_where_positive(gradient, pooled), rows, of_rows)
-        _to_the_larger(of_rows, four, of_four)
-        _, of_kernels, of_biases = torch.ops.aten.convolution_backward(
-            of_four, images, kernels, [len(kernels)], PAIR, ctx.padding, [1, 1], False, [0, 0], 1, [False, True, True]
+        rows_gradient, four_gradient = torch.empty_like(rows), torch.empty_like(four)
+        _to_the_larger(_where_positive(gradient, pooled), rows, rows_gradient)
+        _to_the_larger(rows_gradient, four, four_gradient)
+        size, stride = [len(kernels)], [2, 2]
+        _, kernels_gradient, biases_gradient = torch.ops.aten.convolution_backward(
+            four_gradient, images, kernels, size, stride, ctx.padding, [1, 1], False, [0, 0], 1, [False, True, True]
         )
         maps, _, height, width = ctx.shape
-        of_kernels = of_kernels.view(2, 2, maps, -1, height + 1, width + 1)
-        of_weight = sum(
-            of_kernels[row, column, :, :, row : row + height, column : column + width]
+        kernels_gradient = kernels_gradient.view(2, 2, maps, -1, height + 1, width + 1)
+        weight_gradient = sum(
+            kernels_gradient[row, column, :, :, row : row + height, column : column + width]
             for row in range(2)
             for column in range(2)
         )
-        return None, of_weight, of_biases.view(4, maps).sum(dim=0), None
+        return None, weight_gradient, biases_gradient.view(4, maps).sum(dim=0), None
 
 
-class _Later(torch.autograd.Function):
-    """A convolution whose inputs need a gradient, which is computed with channels first, all else with them last."""
+class _MixedFormatConv(torch.autograd.Function):
+    """A convolution whose gradient of the inputs is computed with channels first, all else with channels last."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, int]) -> Tensor:
-        images, last = (one.contiguous(memory_format=torch.channels_last) for one in (images, weight))
+        images, last = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (images, weight))
         ctx.save_for_backward(images, weight, last)
         ctx.padding = padding
         return F.conv2d(images, last, bias, padding=padding)
@@ -91,21 +89,23 @@ class _Later(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         images, weight, last = ctx.saved_tensors
         settings = ([len(weight)], [1, 1], ctx.padding, [1, 1], False, [0, 0], 1)
-        back = torch.ops.aten.convolution_backward
-        _, of_weight, of_bias = back(gradient, images, last, *settings, [False, True, True])
+        convolution_backward = torch.ops.aten.convolution_backward
+        _, weight_gradient, bias_gradient = convolution_backward(gradient, images, last, *settings, [False, True, True])
         # of the images only the shape and the format count here
         first = torch.empty(images.shape)
-        of_images, _, _ = back(gradient.contiguous(), first, weight, *settings, [True, False, False])
-        return of_images, of_weight, of_bias, None
+        images_gradient, _, _ = convolution_backward(
+            gradient.contiguous(), first, weight, *settings, [True, False, False]
+        )
+        return images_gradient, weight_gradient, bias_gradient, None
 
 
 def _where_positive(gradient: Tensor, values: Tensor) -> Tensor:
-    """Give the gradient where values are above 0, and else 0; comparing and choosing by it takes 20 times as long."""
+    """Return the gradient where values are above 0, and else 0; torch.where by a comparison takes 20 times as long."""
     return cast(Tensor, torch.ops.aten.threshold_backward(gradient, values, 0))
 
 
 def _to_the_larger(gradient: Tensor, pairs: Tensor, out: Tensor) -> None:
-    """Give each number of the gradient to the larger one of its pair, whose two are in the halves of `pairs`."""
+    """Hand each number of the gradient to the larger number of its pair, whose two are in the halves of `pairs`."""
     first, second = pairs.chunk(2, dim=1)
     to_first, to_second = out.chunk(2, dim=1)
     torch.sub(first, second, out=to_first)

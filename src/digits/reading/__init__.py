@@ -1,1 +1,1 @@
-"""Read digits with a model.onnx; only export.py, the training side of that door, may import torch."""
+"""Read digits with a model.onnx; nothing here imports torch."""

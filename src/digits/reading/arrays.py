@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data.formats import npz_arrays, unpacked
 from digits.errors import UserError
+from digits.formats.images import unpacked
+from digits.formats.npz import arrays_of
 from digits.handwriting.normalize import BOX, MIDDLE, SIDE
 
 NAMES = ("x", "images", "x_test", "x_train")
 """Of the array with the images; the first that is there is read."""
 
-AT_ONCE = 512
+TOGETHER = 512
 """Images that are looked at together: few enough for a processor's cache."""
 
 HALF = 0.53
@@ -24,7 +25,7 @@ RIGHT = "uint8 [N, height, width], 0 to 255, or N rows of 784, with at least one
 
 
 def is_array_file(path: Path) -> bool:
-    """Say if a file is an .npz, by its name."""
+    """Whether a file is an .npz, by its name."""
     return path.suffix.lower() == ".npz"
 
 
@@ -34,15 +35,15 @@ def read_images(path: Path) -> NDArray[np.uint8]:
     Raises:
         UserError: if it is not as it must be.
     """
-    arrays = npz_arrays(unpacked(path), NAMES, path)
-    name = next((one for one in NAMES if one in arrays), None)
+    arrays = arrays_of(unpacked(path), NAMES, path)
+    name = next((name for name in NAMES if name in arrays), None)
     if name is None:
         raise UserError(f"{path}: has none of the arrays {', '.join(NAMES)}; one must have the images, {RIGHT}")
     return checked_images(arrays[name], f"{path}: {name}")
 
 
 def checked_images(images: NDArray[Any], what: str) -> NDArray[np.uint8]:
-    """Give images as uint8 [N, height, width], 0 to 255; those that go to 1 are taken for black and white.
+    """Return images as uint8 [N, height, width], 0 to 255; those that go to 1 are taken for black and white.
 
     Raises:
         UserError: if they are not whole numbers of such a shape.
@@ -55,7 +56,7 @@ def checked_images(images: NDArray[Any], what: str) -> NDArray[np.uint8]:
 
 
 def in_mnist_form(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Say of each image, uint8 [N, height, width], if it is as MNIST's are, so that the network can take it as it is.
+    """Return for each image, uint8 [N, height, width], whether it is as MNIST's are, which the network takes as it is.
 
     These have bright ink on black, its longer side of 20 pixels (16 of MNIST's 70,000 have 19), and its centre of mass
     in the middle to the nearest whole pixel. All of MNIST's are.
@@ -63,13 +64,13 @@ def in_mnist_form(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     count, height, width = images.shape
     if (height, width) != (SIDE, SIDE):
         return np.zeros(count, dtype=bool)
-    blocks = range(0, count, AT_ONCE)
-    formed = [_formed(images[start : start + AT_ONCE].reshape(-1, SIDE**2)) for start in blocks]
+    blocks = range(0, count, TOGETHER)
+    formed = [_formed(images[start : start + TOGETHER].reshape(-1, SIDE**2)) for start in blocks]
     return np.concatenate(formed)
 
 
 def _formed(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Say of each image, uint8 [N, 784], if it is as MNIST's; by the sums of its rows and columns, which are exact."""
+    """Return for each image, uint8 [N, 784], whether it is as MNIST's; by the exact sums of its rows and columns."""
     each = np.eye(SIDE, dtype=np.float32)
     to_rows, to_columns = each.repeat(SIDE, axis=0), np.tile(each, (SIDE, 1))
     formed = np.ones(len(images), dtype=bool)

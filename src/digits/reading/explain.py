@@ -12,7 +12,7 @@ from digits.reading.recognize import Digit, Rows
 PANEL, GAP, CAPTION = 300, 12, 22
 """Pixels: the longer side of a step, the margin round it, and the height of the line above it."""
 
-MOST_SHOWN = 40
+MAX_SHOWN = 40
 """Digits of which the steps are shown; a page may have hundreds."""
 
 RIGHT, WRONG, PAPER, TEXT = (0, 130, 60), (200, 30, 30), (255, 255, 255), (40, 40, 40)
@@ -34,14 +34,14 @@ def annotate(picture: Image.Image, rows: Rows) -> Image.Image:
 
 
 def on_paper(picture: Image.Image) -> Image.Image:
-    """Give a picture in RGB, on white where it is transparent."""
+    """Return a picture in RGB, on white where it is transparent."""
     seen = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", seen.size, PAPER), seen).convert("RGB")
 
 
 def explain(page: Page, rows: Rows) -> Image.Image:
     """Lay the steps from the picture to what the network saw side by side, those of each digit in a line below."""
-    digits = [digit for row in rows for digit in row][:MOST_SHOWN]
+    digits = [digit for row in rows for digit in row][:MAX_SHOWN]
     kept = np.isin(page.labels, [label for digit in digits for label in digit.piece.labels])
     boxes = _grey(1 - kept * 0.85 - (page.marks & ~kept) * 0.15)
     pen = ImageDraw.Draw(boxes)

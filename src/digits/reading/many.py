@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from digits.errors import UserError
 from digits.handwriting.load import brightness, open_picture
 from digits.handwriting.page import Page, find
-from digits.reading.answers import Answer, ImageAnswer, Reading, printable
 from digits.reading.arrays import in_mnist_form, read_images
+from digits.reading.predictions import ImagePrediction, PicturePrediction, Prediction, printable
 from digits.reading.reader import Reader
 from digits.reading.recognize import Recognizer, read_pages
 
@@ -24,7 +25,7 @@ WORTH_IT = 2.0
 PICTURES_PER_SECOND, BYTES_PER_SECOND = 1000, 20e6
 """What a core reads, of small pictures and of large files."""
 
-AT_ONCE = 64
+TOGETHER = 64
 """Pictures that a process is given together."""
 
 
@@ -38,7 +39,7 @@ class Source:
     """[height, width], of an .npz; None where `name` is the file."""
 
     def open(self) -> tuple[float, Page]:
-        """Find its ink; gives how much it was reduced, and its page.
+        """Find its ink; return how much it was reduced, and its page.
 
         Raises:
             UserError: if it cannot be read.
@@ -49,12 +50,14 @@ class Source:
         return picture.reduction, find(brightness(picture.image))
 
 
-Found = tuple[list[Reading], list[UserError]]
+Read = tuple[list[PicturePrediction], list[UserError]]
 """What was read, and what could not be."""
 
 
-def read(recognizer: Recognizer, sources: Iterable[Source], errors: list[UserError]) -> Iterator[tuple[Reading, Page]]:
-    """Read pictures in their order, in this process; gives what was read in each, and its page.
+def read(
+    recognizer: Recognizer, sources: Iterable[Source], errors: list[UserError]
+) -> Iterator[tuple[PicturePrediction, Page]]:
+    """Read pictures in their order, in this process; yield the prediction for each, and its page.
 
     Args:
         recognizer: what reads them.
@@ -71,10 +74,10 @@ def read(recognizer: Recognizer, sources: Iterable[Source], errors: list[UserErr
                 errors.append(error)
 
     for (name, reduction), page, rows in read_pages(recognizer, pages()):
-        yield Reading(name, rows, reduction), page
+        yield PicturePrediction(name, rows, reduction), page
 
 
-def read_array(recognizer: Recognizer, file: Path) -> tuple[list[Answer], list[UserError]]:
+def read_array(recognizer: Recognizer, file: Path) -> tuple[list[Prediction], list[UserError]]:
     """Read the images of an .npz file.
 
     Raises:
@@ -91,29 +94,29 @@ def read_array(recognizer: Recognizer, file: Path) -> tuple[list[Answer], list[U
         probabilities.astype(np.float64).round(6).tolist(),
     )
     stem = printable(file)
-    answers: dict[int, Answer] = {
-        number: ImageAnswer(f"{stem}[{number}]", *known) for number, *known in zip(*columns, strict=True)
+    predictions: dict[int, Prediction] = {
+        number: ImagePrediction(f"{stem}[{number}]", *known) for number, *known in zip(*columns, strict=True)
     }
     others = [Source(Path(f"{file}[{number}]"), images[number]) for number in np.flatnonzero(~formed).tolist()]
-    found, errors = read_on_all_cores(recognizer, others)
-    answers |= {int(str(one.file).rpartition("[")[2][:-1]): one for one in found}
-    return [answers[number] for number in sorted(answers)], errors
+    of_others, errors = read_on_all_cores(recognizer, others)
+    predictions |= {int(str(other.file).rpartition("[")[2][:-1]): other for other in of_others}
+    return [predictions[number] for number in sorted(predictions)], errors
 
 
-def read_on_all_cores(recognizer: Recognizer, sources: list[Source]) -> Found:
+def read_on_all_cores(recognizer: Recognizer, sources: list[Source]) -> Read:
     """Read pictures in their order, in several processes where that is worth starting them."""
     files = sum(source.name.stat().st_size for source in sources if source.image is None and source.name.exists())
     cores = min(os.cpu_count() or 1, len(sources))
     if cores < 2 or len(sources) / PICTURES_PER_SECOND + files / BYTES_PER_SECOND < WORTH_IT:
         errors: list[UserError] = []
-        return [reading for reading, _ in read(recognizer, sources, errors)], errors
-    parts = [sources[start : start + AT_ONCE] for start in range(0, len(sources), AT_ONCE)]
+        return [prediction for prediction, _ in read(recognizer, sources, errors)], errors
+    parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
     model = recognizer.reader.path
     # spawn, because a process with threads, as ONNX Runtime has them, cannot be forked safely
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores, context, _begin, (model, recognizer.digits, recognizer.reject)) as processes:
-        found = list(processes.map(_read_part, parts))
-    return [one for readings, _ in found for one in readings], [one for _, errors in found for one in errors]
+        predictions, errors_of_parts = zip(*processes.map(_read_part, parts), strict=True)
+    return list(chain.from_iterable(predictions)), list(chain.from_iterable(errors_of_parts))
 
 
 _recognizers: list[Recognizer] = []
@@ -124,6 +127,6 @@ def _begin(model: Path, digits: str, reject: bool) -> None:
     _recognizers.append(Recognizer(Reader(model, threads=1), digits, reject))
 
 
-def _read_part(sources: list[Source]) -> Found:
+def _read_part(sources: list[Source]) -> Read:
     errors: list[UserError] = []
-    return [reading for reading, _ in read(_recognizers[0], sources, errors)], errors
+    return [prediction for prediction, _ in read(_recognizers[0], sources, errors)], errors

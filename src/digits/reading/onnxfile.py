@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from digits.errors import UserError
 
-MOST_FIELDS = 1_000_000
+MAX_FIELDS = 1_000_000
 """Ours have some hundreds."""
 
 MODEL_GRAPH, MODEL_TRAINING, MODEL_FUNCTIONS = 7, 20, 25
@@ -63,8 +63,8 @@ def check(content: bytes, what: str) -> None:
 
 def _check(content: memoryview, what: str) -> None:
     for seen, (part, number, value) in enumerate(_walk(content)):
-        if seen > MOST_FIELDS:
-            raise UserError(f"{what}: has more than {MOST_FIELDS} fields; a model.onnx of this project has far fewer")
+        if seen > MAX_FIELDS:
+            raise UserError(f"{what}: has more than {MAX_FIELDS} fields; a model.onnx of this project has far fewer")
         if part == "tensor" and (number == TENSOR_EXTERNAL or (number == TENSOR_LOCATION and value != 0)):
             raise UserError(f"{what}: keeps its weights in another file; give a model.onnx that holds them itself")
         if number in REFUSED.get(part, ()):
@@ -77,7 +77,7 @@ def _check(content: memoryview, what: str) -> None:
 
 
 def _walk(content: memoryview, part: str = "model") -> Iterator[tuple[str, int, memoryview | int]]:
-    """Give the fields of a part and of those in it: what part, number, value."""
+    """Return the fields of a part and of those in it: what part, number, value."""
     for number, value in _fields(content):
         yield part, number, value
         if number in PARTS[part]:
@@ -87,7 +87,7 @@ def _walk(content: memoryview, part: str = "model") -> Iterator[tuple[str, int, 
 
 
 def _fields(content: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Give the fields of a buffer: number, and value, bytes or a number.
+    """Return the fields of a buffer: number, and value, bytes or a number.
 
     Raises:
         ValueError, IndexError: if it is none.
@@ -110,7 +110,7 @@ def _fields(content: memoryview) -> Iterator[tuple[int, memoryview | int]]:
 
 
 def _number(content: memoryview, place: int) -> tuple[int, int]:
-    """Give a number of seven bits a byte, the lowest first, and the place behind it."""
+    """Return a number of seven bits a byte, the lowest first, and the place behind it."""
     value = 0
     for shift in range(0, 70, 7):
         byte = content[place]

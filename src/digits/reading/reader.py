@@ -1,4 +1,4 @@
-"""The reading side of the door: open a model.onnx and ask it for probabilities."""
+"""The reading side of the door: open a model.onnx and compute probabilities with it."""
 
 from functools import cache
 from pathlib import Path
@@ -15,19 +15,19 @@ from digits.reading import onnxfile
 SHIPPED = Path(__file__).with_name("shipped.onnx")
 """The network that comes with the project: `python src/train.py experiment=shipped` made it."""
 
-LARGEST_MODEL = 256 * 2**20
+MAX_MODEL = 256 * 2**20
 """Bytes; ours have some MB at most, so a larger file is something else."""
 
-CPU, CARD = "CPUExecutionProvider", "CUDAExecutionProvider"
-"""ONNX Runtime's names for the processor and an NVIDIA card."""
+CPU, GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
+"""ONNX Runtime's names for the processor and an NVIDIA GPU."""
 
 CLASSES = 10
 
-AT_ONCE = {"cpu": 128, "gpu": 16384}
-"""Images a call: so few that LeNet-5's maps stay in a processor's cache, so many that a card is busy."""
+TOGETHER = {"cpu": 128, "gpu": 16384}
+"""Images a call: so few that LeNet-5's maps stay in a processor's cache, so many that a GPU is busy."""
 
-MOST_MEMORY = 2 * 2**30
-"""Bytes, of what all networks compute on the processor, which a stranger's could have fill the memory."""
+MAX_MEMORY = 2 * 2**30
+"""Bytes, of what all networks compute on the processor, so that a stranger's cannot fill the memory."""
 
 
 class Reader:
@@ -35,18 +35,18 @@ class Reader:
 
     Args:
         path: the file.
-        accelerator: cpu, or gpu for an NVIDIA card.
+        accelerator: cpu, or gpu for an NVIDIA GPU.
         threads: to compute with; 0 for as many as there are cores.
 
     Raises:
         UserError: if the file is not there or is not a network from 28x28 images to ten probabilities, or ONNX Runtime
-            can use no card.
+            finds no usable GPU.
     """
 
     def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
         self.path = path
         try:
-            if path.stat().st_size > LARGEST_MODEL:
+            if path.stat().st_size > MAX_MODEL:
                 raise UserError(
                     f"run={path}: has {path.stat().st_size} bytes; a model.onnx of this project is far smaller"
                 )
@@ -63,32 +63,32 @@ class Reader:
         _bound_memory()
         options.add_session_config_entry("session.use_env_allocators", "1")
         try:
-            fallback = accelerator == "gpu"  # of which the processor has none, and would talk of it
+            fallback = accelerator == "gpu"  # for the processor there is none, which it would print
             self.session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=fallback)
             self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
             parts = [*self.session.get_inputs(), *self.session.get_outputs()]
-            signature = [(one.name, one.type, one.shape[1:]) for one in parts]
+            signature = [(part.name, part.type, part.shape[1:]) for part in parts]
         except Exception as error:  # onnxruntime's errors have no common class
             raise UserError(
                 f"run={path}: not an ONNX file that can be run; give a run's folder or its model.onnx"
             ) from error
-        if self.session.get_providers()[0] != providers[0]:  # it goes on without a card, and says so to nobody
-            raise UserError("accelerator=gpu: ONNX Runtime finds no usable card; look at nvidia-smi, or use cpu")
-        self.at_once = AT_ONCE[accelerator]
+        if self.session.get_providers()[0] != providers[0]:  # it goes on without a GPU, and says nothing
+            raise UserError("accelerator=gpu: ONNX Runtime finds no usable NVIDIA GPU; look at nvidia-smi, or use cpu")
+        self.at_once = TOGETHER[accelerator]
         ours = [("image", "tensor(float)", [1, 28, 28]), ("probabilities", "tensor(float)", [10])]
         if signature != ours:
-            found = ", ".join(f"{name} {shape}" for name, _, shape in signature)
+            parts_there = ", ".join(f"{name} {shape}" for name, _, shape in signature)
             right = "image [N, 1, 28, 28] to probabilities [N, 10]"
-            raise UserError(f"run={path}: is another kind of network (N x {found}); this needs {right}")
+            raise UserError(f"run={path}: is another kind of network (N x {parts_there}); this needs {right}")
 
     @property
     def title(self) -> str:
-        """What predict and score say that they read with."""
+        """The network's name for people."""
         return "the shipped network" if self.path == SHIPPED else str(self.path)
 
     @property
     def threshold(self) -> float:
-        """The probability of the likeliest digit below which a picture is no digit, as validation found it."""
+        """The probability of the likeliest digit below which a picture is a non-digit, as validation found it."""
         text = self.metadata.get("val/reject_below", "0")
         try:
             return float(text)
@@ -96,53 +96,54 @@ class Reader:
             raise UserError(f"run={self.path}: says val/reject_below={text}; must be a number") from error
 
     def probabilities(self, images: NDArray[np.float32] | NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give the probabilities, float32 [N, 10], of images, bright ink on black.
+        """Return the probabilities, float32 [N, 10], of images, bright ink on black.
 
         Args:
             images: [N, 28, 28], float32 in [0, 1], or uint8.
         """
-        found = np.empty((len(images), CLASSES), dtype=np.float32)
+        probabilities = np.empty((len(images), CLASSES), dtype=np.float32)
         for start in range(0, len(images), self.at_once):
-            some: NDArray[Any] = images[start : start + self.at_once, None]
-            if some.dtype == np.uint8:
-                some = some * np.float32(1 / 255)
-            (found[start : start + self.at_once],) = self._computed(some)
-        return found
+            batch: NDArray[Any] = images[start : start + self.at_once, None]
+            if batch.dtype == np.uint8:
+                batch = batch * np.float32(1 / 255)
+            probabilities[start : start + self.at_once] = self._computed(batch)
+        return probabilities
 
-    def _computed(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def _computed(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            answers: list[NDArray[np.float32]] = self.session.run(["probabilities"], {"image": images})
+            outputs: list[NDArray[np.float32]] = self.session.run(["probabilities"], {"image": images})
         except Exception as error:  # onnxruntime's errors have no common class
-            said = " ".join(str(error).split())
-            reason = f"takes more than {MOST_MEMORY} bytes of memory" if "arena" in said else said[:200]
+            message = " ".join(str(error).split())
+            reason = f"takes more than {MAX_MEMORY} bytes of memory" if "arena" in message else message[:200]
             raise UserError(f"run={self.path}: cannot be computed ({reason}); give another network") from error
-        if [one.shape for one in answers] != [(len(images), CLASSES)]:
-            shape = list(answers[0].shape)
+        (probabilities,) = outputs
+        if probabilities.shape != (len(images), CLASSES):
+            shape = list(probabilities.shape)
             raise UserError(f"run={self.path}: gives {shape} for {len(images)} images; must give [N, {CLASSES}]")
-        return answers
+        return probabilities
 
 
 @cache
 def _bound_memory() -> None:
     """Bound what ONNX Runtime takes, for the whole process."""
     kinds = (onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT)
-    bound = onnxruntime.OrtArenaCfg({"max_mem": MOST_MEMORY})
+    bound = onnxruntime.OrtArenaCfg({"max_mem": MAX_MEMORY})
     onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", *kinds), bound)
 
 
 def _providers(accelerator: str) -> list[str]:
     if accelerator == "cpu":
         return [CPU]
-    if CARD not in onnxruntime.get_available_providers():
+    if GPU not in onnxruntime.get_available_providers():
         right = "install onnxruntime-gpu in the place of onnxruntime, or use cpu"
         raise UserError(f"accelerator=gpu: this ONNX Runtime is built for the CPU alone; {right}")
     if hasattr(onnxruntime, "preload_dlls"):  # finds the libraries that came with torch's CUDA build
         onnxruntime.preload_dlls()
-    return [CARD, CPU]
+    return [GPU, CPU]
 
 
 def find_model(run: str | None, outputs_dir: str) -> Path:
-    """Give the model.onnx to read with.
+    """Return the model.onnx to read with.
 
     Args:
         run: a run's folder, an .onnx file, or `shipped`; None for the newest finished run, or the shipped network

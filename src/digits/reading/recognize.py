@@ -1,4 +1,4 @@
-"""Read the digits of pictures: one or several on each, touching ones parted, and what is no digit told from digits."""
+"""Read the digits of pictures: one or several on each, touching ones parted, and non-digits told from digits."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Digit:
     probabilities: NDArray[np.float32]
     """Of the digits 0 to 9."""
     rejected: bool
-    """Whether it is no digit."""
+    """Whether it is a non-digit."""
 
     @property
     def box(self) -> Box:
@@ -53,10 +53,10 @@ class Digit:
         return UNREADABLE if self.rejected else str(self.probabilities.argmax())
 
 
-PICTURES_AT_ONCE = 512
+PICTURES_TOGETHER = 512
 """How many pictures go through the network together."""
 
-PIXELS_AT_ONCE = 8_000_000
+PIXELS_TOGETHER = 8_000_000
 """How many of the pictures' pixels are in memory at once; each takes about 20 bytes."""
 
 What = TypeVar("What")
@@ -71,7 +71,7 @@ class Recognizer:
     Args:
         reader: the network.
         digits: `one` digit a picture, `many`, or `auto`: as many as there seem to be.
-        reject: whether what seems to be no digit is answered with `?`.
+        reject: whether non-digits are answered with `?`.
     """
 
     def __init__(self, reader: Reader, digits: str, reject: bool) -> None:
@@ -90,19 +90,19 @@ class Recognizer:
             for row in rows
             for piece in row
         ]
-        found = iter(self._look(wanted))
-        answers = []
+        digits = iter(self._look(wanted))
+        predictions = []
         for page, layout in zip(pages, layouts, strict=True):
-            looked = [[[next(found) for _ in row] for row in rows] for rows in layout]
+            looked = [[[next(digits) for _ in row] for row in rows] for rows in layout]
             best = max(looked, key=_mean_confidence, default=[])
             if self.digits != "one":
                 alone = self.digits == "auto" and sum(map(len, best)) == 1
                 best = [self._parted(page, row, alone) for row in best]
-            answers.append(best)
-        return answers
+            predictions.append(best)
+        return predictions
 
     def _layouts(self, page: Page) -> list[list[list[Piece]]]:
-        """Give the ways in which a page may be laid out: as one digit, as several, or either."""
+        """Return the ways in which a page may be laid out: as one digit, as several, or either."""
         if not page.pieces:
             return []
         if self.digits == "one":
@@ -163,19 +163,19 @@ class Recognizer:
 
 
 def read_pages(recognizer: Recognizer, pages: Iterable[tuple[What, Page]]) -> Iterator[tuple[What, Page, Rows]]:
-    """Read pages, many small ones or a few large ones together; gives each back with what it is and its digits."""
+    """Read pages, many small ones or a few large ones together; returns each back with what it is and its digits."""
     waiting: list[tuple[What, Page]] = []
 
     def together() -> Iterator[tuple[What, Page, Rows]]:
-        answers = recognizer.read([page for _, page in waiting])
-        yield from ((what, page, rows) for (what, page), rows in zip(waiting, answers, strict=True))
+        predictions = recognizer.read([page for _, page in waiting])
+        yield from ((what, page, rows) for (what, page), rows in zip(waiting, predictions, strict=True))
         waiting.clear()
 
     pixels = 0
-    for one in pages:
-        waiting.append(one)
-        pixels += one[1].ink.size
-        if len(waiting) == PICTURES_AT_ONCE or pixels > PIXELS_AT_ONCE:
+    for what, page in pages:
+        waiting.append((what, page))
+        pixels += page.ink.size
+        if len(waiting) == PICTURES_TOGETHER or pixels > PIXELS_TOGETHER:
             yield from together()
             pixels = 0
     yield from together()

@@ -1,4 +1,4 @@
-"""Score a network with labelled pictures: how many are read rightly, what is rejected, and a sheet of the misread."""
+"""Score a network with labelled pictures: how many are read correctly, what is rejected, and a sheet of the misread."""
 
 import json
 import sys
@@ -15,18 +15,16 @@ from rich.console import Console
 from rich.progress import track
 from scipy.stats import rankdata
 
-from digits.config import project_path
-from digits.errors import UserError
+from digits.config.commands import ScoreConfig
+from digits.errors import UserError, raise_all
+from digits.files import made_folder, project_path, write_picture, write_text
+from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
 from digits.handwriting.page import Page, find
-from digits.reading.config import ScoreConfig
 from digits.reading.explain import fit
-from digits.reading.labelled import NO_DIGIT, Labelled, find_labelled
-from digits.reading.predict import as_lines, folder, write_picture
 from digits.reading.reader import Reader, find_model
 from digits.reading.recognize import Recognizer, Rows, read_pages
-from digits.runs import write_text
 
-CELL, COLUMNS, MOST_MISREAD = 96, 6, 300
+CELL, COLUMNS, MAX_MISREAD = 96, 6, 300
 """The sheet's: pixels of a picture's side, pairs of pictures a line, and pictures at most."""
 
 
@@ -43,12 +41,12 @@ class Result:
         return "/".join("".join(str(digit.probabilities.argmax()) for digit in row) for row in self.rows)
 
     @property
-    def right(self) -> bool:
+    def is_correct(self) -> bool:
         """Whether the likeliest answer is what is there."""
         return self.likeliest == self.picture.label
 
     @property
-    def rejected(self) -> bool:
+    def is_rejected(self) -> bool:
         """Whether nothing in the picture is taken for a digit."""
         return all(digit.rejected for row in self.rows for digit in row)
 
@@ -70,24 +68,18 @@ def score(config: ScoreConfig) -> None:
     reader = Reader(find_model(config.run, config.outputs_dir))
     recognizer = Recognizer(reader, config.digits, reject=True)
     default = project_path(config.outputs_dir) / "score"
-    out = folder("out", default if config.out is None else Path(config.out).expanduser())
+    out = made_folder("out", default if config.out is None else Path(config.out).expanduser())
     sys.stderr.write(f"reading with {reader.title}\n")
-    results = list(_read(recognizer, pictures, errors))
+    results = [Result(picture, rows) for picture, _, rows in read_pages(recognizer, find_pages(pictures, errors))]
     if results:
         figures = summary(results)
         sys.stdout.write(report(figures))
         write_text(out / "score.json", json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
-        misread = [result for result in results if result.picture.label != NO_DIGIT and not result.right]
-        taken = [result for result in results if result.picture.label == NO_DIGIT and not result.rejected]
+        misread = [result for result in results if result.picture.label != NON_DIGIT and not result.is_correct]
+        taken = [result for result in results if result.picture.label == NON_DIGIT and not result.is_rejected]
         write_picture(out / "misread.png", sheet(misread + taken))
         sys.stderr.write(f"score.json and misread.png are in {out}\n")
-    if errors:
-        raise UserError(as_lines(errors))
-
-
-def _read(recognizer: Recognizer, pictures: list[Labelled], errors: list[UserError]) -> Iterator[Result]:
-    for picture, _, rows in read_pages(recognizer, find_pages(pictures, errors)):
-        yield Result(picture, rows)
+    raise_all(errors)
 
 
 def find_pages(pictures: list[Labelled], errors: list[UserError]) -> Iterator[tuple[Labelled, Page]]:
@@ -101,20 +93,20 @@ def find_pages(pictures: list[Labelled], errors: list[UserError]) -> Iterator[tu
 
 
 def summary(results: list[Result]) -> dict[str, Any]:
-    """Give the figures: shares from 0 to 1, of all digits, per kind and per writer, and for what is no digit."""
-    digits = [result for result in results if result.picture.label != NO_DIGIT]
-    others = [result for result in results if result.picture.label == NO_DIGIT]
+    """Return the figures: shares from 0 to 1, of all digits, per kind and per writer, and for non-digits."""
+    digits = [result for result in results if result.picture.label != NON_DIGIT]
+    others = [result for result in results if result.picture.label == NON_DIGIT]
     figures: dict[str, Any] = {}
     if digits:
         by_writer = _by(digits, lambda result: result.picture.writer)
         figures = {
             "all": _shares(digits),
-            "mean_over_writers": round(float(np.mean([one["right"] for one in by_writer.values()])), 6),
+            "mean_over_writers": round(float(np.mean([shares["right"] for shares in by_writer.values()])), 6),
             "kinds": _by(digits, lambda result: result.picture.kind),
             "writers": by_writer,
         }
     if others:
-        figures["no_digit"] = {"pictures": len(others), "rejected": _share(result.rejected for result in others)}
+        figures["no_digit"] = {"pictures": len(others), "rejected": _share(result.is_rejected for result in others)}
     single = [result for result in digits if len(result.picture.label) == 1]
     if others and single:
         scores = [np.array([result.confidence for result in group]) for group in (single, others)]
@@ -132,8 +124,8 @@ def _by(results: list[Result], key: Callable[[Result], str]) -> dict[str, dict[s
 def _shares(results: list[Result]) -> dict[str, float]:
     return {
         "pictures": len(results),
-        "right": _share(result.right for result in results),
-        "rejected": _share(result.rejected for result in results),
+        "right": _share(result.is_correct for result in results),
+        "rejected": _share(result.is_rejected for result in results),
     }
 
 
@@ -142,7 +134,7 @@ def _share(values: Iterable[bool]) -> float:
 
 
 def auroc(positives: NDArray[np.float64], negatives: NDArray[np.float64]) -> float:
-    """Give the chance that a positive has a larger score than a negative, ties by half (Mann, Whitney 1947)."""
+    """Return the chance that a positive has a larger score than a negative, ties by half (Mann, Whitney 1947)."""
     ranks = rankdata(np.concatenate([positives, negatives]))
     least = len(positives) * (len(positives) + 1) / 2
     return float((ranks[: len(positives)].sum() - least) / (len(positives) * len(negatives)))
@@ -157,8 +149,8 @@ def report(figures: dict[str, Any]) -> str:
         width = max(map(len, (*groups, title)))
         lines.append(f"{title:<{width}}  pictures    right  rejected")
         lines += [
-            f"{name:<{width}}  {one['pictures']:>8}  {one['right']:>6.1%}  {one['rejected']:>8.1%}"
-            for name, one in groups.items()
+            f"{name:<{width}}  {shares['pictures']:>8}  {shares['right']:>6.1%}  {shares['rejected']:>8.1%}"
+            for name, shares in groups.items()
         ]
         lines.append("")
     if "all" in figures:
@@ -176,7 +168,7 @@ def report(figures: dict[str, Any]) -> str:
 
 def sheet(results: list[Result]) -> Image.Image:
     """Draw what was misread: the picture and what the network saw, under label, answer and confidence."""
-    shown = results[:MOST_MISREAD]
+    shown = results[:MAX_MISREAD]
     gap, caption = 8, 32
     width, height = 2 * CELL + 2 * gap, CELL + caption + gap
     rows = max(1, -(-len(shown) // COLUMNS))

@@ -1,7 +1,6 @@
-"""What a run says while it goes: its lines on the console and in train.log, and a progress bar in a terminal."""
+"""What a run logs while it goes, on the console and in train.log, and a progress bar in a terminal."""
 
 import logging
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +12,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from digits import runs
-from digits.config import ROOT
 from digits.data.chunks import Chunk
 from digits.data.datamodule import MNISTDataModule
-from digits.runs import shown
 
 log = logging.getLogger("digits")
 
@@ -67,23 +63,13 @@ def logging_to(file: Path | None, quiet: bool = False) -> Iterator[None]:
             handler.close()
 
 
-def say_how_to_go_on(folder: Path, python: list[str]) -> None:
-    """Say what goes on with a run that was stopped; `python` is what starts a script for it."""
-    if any((folder / one).exists() for one in runs.RESUMABLE):
-        command = shlex.join([*python, shown(ROOT / "src" / "train.py"), f"resume={shown(folder)}"])
-        log.info("stopped. To go on:\n  %s", command)
-    else:
-        log.info("stopped before the first checkpoint, so there is nothing to go on from")
-
-
-def say_tested(tested: dict[str, float]) -> None:
-    """Say what a test gave, its figures by their tags."""
+def log_tested(tested: dict[str, float]) -> None:
+    """Log what a test gave, its figures by their tags."""
     log.info("test accuracy  %.2f %%", 100 * tested["test/accuracy"])
     log.info("test loss      %.4f", tested["test/loss"])
-    if "mine/accuracy" in tested:
-        log.info(
-            "your pictures  %.2f %% are read rightly, now that it was trained on them", 100 * tested["mine/accuracy"]
-        )
+    if "own_digits/accuracy" in tested:
+        accuracy = 100 * tested["own_digits/accuracy"]
+        log.info("your digits    %.2f %% are read correctly, now that it was trained on them", accuracy)
     before, after = (100 * tested[f"test/{stage}/ece"] for stage in ("uncalibrated", "calibrated"))
     if "val/temperature" in tested:
         log.info(

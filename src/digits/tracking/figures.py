@@ -69,16 +69,16 @@ def misread(
         rows: of the picture.
         columns: of the picture.
     """
-    answers = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(answers != labels)
-    worst = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")][: rows * columns]
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][: rows * columns]
     cell_height, cell_width = 40, 32  # pixels of the mosaic: 28 and a margin, with room for a line of text above
     mosaic = np.zeros((rows * cell_height, columns * cell_width), dtype=np.uint8)
     figure, axes = _page(columns * 1.15, rows * 1.4 + 0.4)
     for place, index in enumerate(worst):
         top, left = place // columns * cell_height + 10, place % columns * cell_width + 2
         mosaic[top : top + 28, left : left + 28] = images[index]
-        text = f"{labels[index]} read as {answers[index]}\n{probabilities[index, answers[index]]:.1%}"
+        text = f"{labels[index]} read as {predicted[index]}\n{probabilities[index, predicted[index]]:.1%}"
         axes.text(left + 13.5, top - 1.5, text, ha="center", va="bottom", fontsize=8, linespacing=1)
     axes.imshow(mosaic, cmap="Greys", vmin=0, vmax=255, interpolation="nearest")
     axes.set(title=f"{len(wrong)} of {len(labels)} misread; the most confident ones")
@@ -86,7 +86,7 @@ def misread(
     return drawn(figure)
 
 
-def answers(images: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> Picture:
+def predictions(images: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> Picture:
     """Draw images, each with the probabilities of the ten digits and the likeliest one.
 
     Args:
@@ -137,13 +137,13 @@ def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64
 
 
 def batch(images: NDArray[np.float32], labels: NDArray[np.int64], columns: int = 16) -> Picture:
-    """Draw a mini-batch as the network sees it, each image under its label; what is no digit has a dash.
+    """Draw a mini-batch as the network sees it, each image under its label; a non-digit has a dash.
 
     Drawn without matplotlib as well, since it is drawn in the time of the training.
 
     Args:
         images: float32 [N, 28, 28] in [0, 1].
-        labels: int64 [N], 0 to 9, below 0 for what is no digit.
+        labels: int64 [N], 0 to 9, below 0 for non-digits.
         columns: of the picture; it has rows for at most 256 images.
     """
     images, scale, top = images[:256], 2, 40
@@ -260,7 +260,7 @@ def first_layer(weights: NDArray[np.float32]) -> Picture:
 
 
 def _pen(picture: Image.Image) -> tuple[ImageDraw.ImageDraw, Callable[..., None]]:
-    """Give what draws on a picture, and what writes on it: place of the text's middle, text, size in pixels."""
+    """Return what draws on a picture, and what writes on it: place of the text's middle, text, size in pixels."""
     draw = ImageDraw.Draw(picture)
 
     def text(place: tuple[float, float], words: str, size: int, fill: str = "black", align: str = "left") -> None:
@@ -275,14 +275,14 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _page(width: float, height: float) -> tuple[Figure, Axes]:
-    """Give an empty figure, inches at 100 dots each, without pyplot, which would keep every figure it made."""
+    """Return an empty figure, inches at 100 dots each, without pyplot, which would keep every figure it made."""
     figure = Figure(figsize=(width, height), dpi=100)
     left, bottom, top = 0.55 / width, 0.5 / height, 0.4 / height  # set, because finding them would draw it twice
     return figure, figure.add_axes((left, bottom, 1 - 1.5 * left, 1 - bottom - top))
 
 
 def drawn(figure: Figure) -> Picture:
-    """Give a figure as a picture."""
+    """Return a figure as a picture."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

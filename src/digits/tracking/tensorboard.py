@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from digits.data.strokes import contact_sheet
+from digits.data.synthetic.strokes import contact_sheet
+from digits.files import markdown_table
 from digits.tracking import figures
 
 
@@ -37,9 +38,9 @@ class TensorBoard:
         """Add a mini-batch as the network sees it: images, float32 [N, 28, 28] in [0, 1], and labels, int64 [N]."""
         self._picture("train/batch", figures.batch(images, labels), 0)
 
-    def drawn_forms(self) -> None:
-        """Add a contact sheet of all forms in which the training's digits are drawn."""
-        self._picture("data/strokes", figures.forms(contact_sheet()), 0)
+    def synthetic_forms(self) -> None:
+        """Add a contact sheet of all forms of the synthetic digits."""
+        self._picture("data/synthetic", figures.forms(contact_sheet()), 0)
 
     def confusion_matrix(self, stage: str, counts: NDArray[np.int64], step: int) -> None:
         """Add the confusion matrix, rows true and columns predicted, of `val` or `test`."""
@@ -50,7 +51,7 @@ class TensorBoard:
     def test(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], probabilities: NDArray[np.float32], step: int
     ) -> None:
-        """Add what the test says of each image: the misread ones, and a precision-recall curve for each digit.
+        """Add the predictions of the test: the misread ones, and a precision-recall curve for each digit.
 
         Args:
             images: uint8 [N, 28, 28].
@@ -65,7 +66,7 @@ class TensorBoard:
     def reliability(
         self, before: NDArray[np.float32], after: NDArray[np.float32], labels: NDArray[np.int64], step: int
     ) -> None:
-        """Add how often the test's answers of each confidence are right, before and after the temperature.
+        """Add how often the test's predictions of each confidence are right, before and after the temperature.
 
         Args:
             before: probabilities, float32 [N, 10].
@@ -75,26 +76,24 @@ class TensorBoard:
         """
         self._picture("test/reliability", figures.reliability({"before": before, "after": after}, labels), step)
 
-    def first_answers(self, images: NDArray[np.uint8], probabilities: NDArray[np.float32], step: int) -> None:
+    def first_predictions(self, images: NDArray[np.uint8], probabilities: NDArray[np.float32], step: int) -> None:
         """Add the first ten test images, uint8 [N, 28, 28], with the ten outputs, [N, 10], and the likeliest digit."""
-        self._picture("test/first_ten", figures.answers(images[:10], probabilities[:10]), step)
+        self._picture("test/first_ten", figures.predictions(images[:10], probabilities[:10]), step)
 
     def digits_table(self, counts: NDArray[np.int64], step: int) -> None:
         """Add the table of TP, FP, FN, TN, precision, recall and F1 of each digit, from the test's confusion matrix."""
-        table = []
-        lines = ["| digit | TP | FP | FN | TN | precision | recall | F1 |", "|---|---|---|---|---|---|---|---|"]
+        rows: list[list[float]] = []
         for digit in range(len(counts)):
-            hit = counts[digit, digit]
-            false_alarm, missed = counts[:, digit].sum() - hit, counts[digit].sum() - hit
-            rest = counts.sum() - hit - false_alarm - missed
-            precision, recall = hit / max(hit + false_alarm, 1), hit / max(hit + missed, 1)
-            f1 = 2 * hit / max(2 * hit + false_alarm + missed, 1)
-            table.append((precision, recall, f1))
-            lines.append(
-                f"| {digit} | {hit} | {false_alarm} | {missed} | {rest} | {precision:.4f} | {recall:.4f} | {f1:.4f} |"
-            )
-        lines.append("| mean | | | | | " + " | ".join(f"{one:.4f}" for one in np.mean(table, axis=0)) + " |")
-        self.writer.add_text("test/digits", "\n".join(lines), step)
+            hits = counts[digit, digit]
+            false_alarms, misses = counts[:, digit].sum() - hits, counts[digit].sum() - hits
+            rest = counts.sum() - hits - false_alarms - misses
+            precision, recall = hits / max(hits + false_alarms, 1), hits / max(hits + misses, 1)
+            f1 = 2 * hits / max(2 * hits + false_alarms + misses, 1)
+            rows.append([digit, hits, false_alarms, misses, rest, precision, recall, f1])
+        header = ("digit", "TP", "FP", "FN", "TN", "precision", "recall", "F1")
+        cells = [[*map(str, row[:5]), *(f"{share:.4f}" for share in row[5:])] for row in rows]
+        means = ["mean", "", "", "", "", *(f"{mean:.4f}" for mean in np.mean(rows, axis=0)[5:])]
+        self.writer.add_text("test/digits", markdown_table(header, [*cells, means]), step)
 
     def first_layer(self, network: nn.Module, step: int) -> None:
         """Add the weights of the first layer, as pictures of what each unit looks for."""

@@ -3,24 +3,31 @@
 import math
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import lightning.pytorch as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
 
-from digits.calibration import Calibration, calibrate, logits, scaled
-from digits.calibration import figures as calibration_figures
 from digits.data.chunks import Chunk
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import DivergedError
-from digits.models.build import apart
-from digits.models.classifier import DigitClassifier
-from digits.runs import METRICS_FILE, as_csv, read_metrics, write_text
+from digits.files import csv_text, write_text
+from digits.runs import METRICS_FILE, read_metrics
 from digits.tracking.console import log
 from digits.tracking.tensorboard import TensorBoard
+
+
+class Measured(Protocol):
+    """A LightningModule whose figures can be tracked."""
+
+    network: nn.Module
+    train_metrics: MetricCollection
+    test_metrics: MetricCollection
+    confusion_matrix: Metric
+    trained_steps: int
 
 
 class Tracker(L.Callback):
@@ -44,7 +51,7 @@ class Tracker(L.Callback):
         """The figures of the test, and of what validation says of the confidence."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what the epoch has so far: the points of its curves, and the seconds it took.
+        """Return what the epoch has so far: the points of its curves, and the seconds it took.
 
         Raises:
             DivergedError: if a loss is not a number any more, so that what was kept before it stays.
@@ -54,7 +61,7 @@ class Tracker(L.Callback):
         return {"curve": [(step, _floats(values)) for step, values in self.curve], "seconds": seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take that."""
+        """Take what `state_dict` returned."""
         self.curve = state_dict["curve"]
         self.started = time.perf_counter() - state_dict["seconds"]
 
@@ -74,8 +81,8 @@ class Tracker(L.Callback):
         if trainer.global_step == 0:
             first = next(iter(batch))
             self.board.training_batch(first.images[:, 0].cpu().numpy(), first.labels.cpu().numpy())
-            if self.data.config.strokes:
-                self.board.drawn_forms()
+            if self.data.config.synthetic_fraction:
+                self.board.synthetic_forms()
             self.board.flush()
 
     def on_train_batch_end(
@@ -89,7 +96,7 @@ class Tracker(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch: its curves and figures to TensorBoard, a row to metrics.csv, a line to the console."""
-        module = cast(DigitClassifier, pl_module)
+        module = cast(Measured, pl_module)
         self._check_losses()
         for step, values in self.curve:
             self.board.scalars(_floats(values), step)
@@ -98,7 +105,7 @@ class Tracker(L.Callback):
         figures["train/images_per_second"] = self.data.images_in(trainer.current_epoch) / self.seconds
         figures["train/seconds"] = round(time.perf_counter() - self.started, 3)  # with validation
         self.epochs.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **figures})
-        write_text(self.file, as_csv(self.epochs))
+        write_text(self.file, csv_text(self.epochs))
         self.board.scalars({tag: figures[tag] for tag in (*validated, "train/images_per_second")}, trainer.global_step)
         if validated:
             counts = module.confusion_matrix.compute().cpu().numpy()
@@ -109,7 +116,7 @@ class Tracker(L.Callback):
 
     def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begin to collect."""
-        self.probabilities: list[Tensor] = []
+        self._probabilities: list[Tensor] = []
 
     def on_test_batch_end(
         self,
@@ -120,37 +127,34 @@ class Tracker(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Collect what the network says of each test image."""
-        self.probabilities.append(outputs["probabilities"])
+        """Collect the probabilities of each test image."""
+        self._probabilities.append(outputs["probabilities"])
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the test to TensorBoard."""
-        module = cast(DigitClassifier, pl_module)
+        module = cast(Measured, pl_module)
         self.tested = _floats(module.test_metrics.compute())
         counts, step = module.confusion_matrix.compute().cpu().numpy(), module.trained_steps
         images, labels = self.data.test_set.images.numpy(), self.data.test_set.labels.numpy()
         self.board.scalars(self.tested, step)
         self.board.confusion_matrix("test", counts, step)
         self.board.digits_table(counts, step)
-        self.board.first_answers(images, torch.cat(self.probabilities).cpu().numpy(), step)
-        self.board.test(images, labels, torch.cat(self.probabilities).cpu().numpy(), step)
-        self.board.first_layer(apart(module), step)
+        probabilities = self.test_probabilities.numpy()
+        self.board.first_predictions(images, probabilities, step)
+        self.board.test(images, labels, probabilities, step)
+        self.board.first_layer(module.network, step)
 
-    def calibrated(self, model: DigitClassifier) -> Calibration:
-        """Calibrate a tested network on validation, and add what this changes in its test to the figures."""
-        calibration, figures = calibrate(partial(logits, model), self.data)
-        labels = self.data.test_set.labels
-        before = torch.cat(self.probabilities).cpu()
-        after = scaled(before, calibration.temperature)
-        for probabilities, stage in ((before, "test/uncalibrated"), (after, "test/calibrated")):
-            figures |= calibration_figures(probabilities, labels, stage)
-        figures["test/rejected"] = float((after.amax(dim=1) < calibration.reject_below).float().mean())
-        if (mine := self.data.mine) is not None:
-            figures["mine/accuracy"] = float((logits(model, mine).argmax(dim=1) == mine.labels).float().mean())
+    def add_calibration(self, figures: dict[str, float], after: Tensor, step: int) -> None:
+        """Add what calibration gave, by tags, and the test's probabilities [N, 10] after it."""
         self.tested |= figures
-        self.board.scalars(figures, model.trained_steps)
-        self.board.reliability(before.numpy(), after.numpy(), labels.numpy(), model.trained_steps)
-        return calibration
+        self.board.scalars(figures, step)
+        before, labels = self.test_probabilities.numpy(), self.data.test_set.labels.numpy()
+        self.board.reliability(before, after.numpy(), labels, step)
+
+    @property
+    def test_probabilities(self) -> Tensor:
+        """Of the test images, float32 [N, 10], on the CPU; after the test."""
+        return torch.cat(self._probabilities).cpu()
 
     def _check_losses(self) -> None:
         before = 0 if not self.epochs else int(self.epochs[-1]["step"])
@@ -162,12 +166,12 @@ class Tracker(L.Callback):
             before = step
 
 
-class Counting(L.Callback):
-    """Of another process than the first, which keeps the figures: has its part in what they are added up of."""
+class SyncMetrics(L.Callback):
+    """In another process than the first, which keeps the figures: takes part where they are added up."""
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Add it."""
-        cast(DigitClassifier, pl_module).train_metrics.compute()
+        """Take part."""
+        cast(Measured, pl_module).train_metrics.compute()
 
 
 def _floats(values: Mapping[str, Tensor | float]) -> dict[str, float]:

@@ -21,13 +21,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from digits.config import ROOT
-from digits.data import mine
 from digits.errors import UserError
+from digits.files import ROOT
+from digits.handwriting import own_digits
 from digits.handwriting.load import Picture, brightness, picture_of
 from digits.handwriting.page import Page, find
-from digits.reading.answers import Reading
 from digits.reading.explain import on_paper
+from digits.reading.predictions import PicturePrediction
 from digits.reading.reader import Reader
 from digits.reading.recognize import Digit, Recognizer
 from digits.web.networks import Networks
@@ -35,10 +35,10 @@ from digits.web.networks import Networks
 SIDE = 196
 """Pixels of a drawing each way: seven for each of 28x28, so strokes have soft edges; 280 would answer 12 ms later."""
 
-LARGEST_PICTURE = 32 * 2**20
+MAX_PICTURE = 32 * 2**20
 """Bytes of a picture file; a phone's 50-megapixel JPEG has half of it."""
 
-PICTURES_AT_ONCE = 4
+MAX_PICTURES = 4
 """Picture files in memory; others wait to be received."""
 
 PATIENCE = 20
@@ -58,7 +58,7 @@ FILES = {
 }
 """All that the page is made of; nothing else is served."""
 
-MINE = ROOT / "data" / "mine"
+OWN_DIGITS = ROOT / "data" / "own_digits"
 """Where train.py looks for drawings if it is not told otherwise."""
 
 TEACH = "python src/train.py experiment=my_hand"
@@ -70,12 +70,12 @@ SENTENCES = {
 }
 """Instead of Starlette's words."""
 
-What = TypeVar("What")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request about a drawing or a picture file."""
+class Question:
+    """A drawing or a picture file, and how to read it."""
 
     content: bytes
     is_drawing: bool
@@ -86,10 +86,10 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Read:
+class Reading:
     """What was read on it."""
 
-    reading: Reading
+    prediction: PicturePrediction
     page: Page
     picture: Picture | None
     """The picture that the file has; None for a drawing."""
@@ -100,59 +100,59 @@ def application(networks: Networks, folder: Path | None) -> Starlette:
 
     Args:
         networks: what may be read with.
-        folder: where drawings are saved; None for MINE.
+        folder: where drawings are saved; None for OWN_DIGITS.
     """
-    questions = _Questions(networks, folder)
+    endpoints = _Endpoints(networks, folder)
     routes = [Route(path, partial(_file, PAGE / name, kind)) for path, (name, kind) in FILES.items()]
     routes += [
-        Route("/networks", questions.networks),
-        Route("/read", questions.read, methods=["POST"]),
-        Route("/save", questions.save, methods=["POST"]),
+        Route("/networks", endpoints.networks),
+        Route("/read", endpoints.read, methods=["POST"]),
+        Route("/save", endpoints.save, methods=["POST"]),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
 
 
-class _Questions:
+class _Endpoints:
     def __init__(self, networks: Networks, folder: Path | None) -> None:
         self.known = networks
-        self.folder = folder or MINE
-        self.command = TEACH if folder is None else f"{TEACH} {shlex.quote(f'data.mine={folder}')}"
-        self.receiving = asyncio.Semaphore(PICTURES_AT_ONCE)
+        self.folder = folder or OWN_DIGITS
+        self.command = TEACH if folder is None else f"{TEACH} {shlex.quote(f'data.own_digits={folder}')}"
+        self.receiving = asyncio.Semaphore(MAX_PICTURES)
         # one of each kind after the other: a drawing takes milliseconds and does not wait for a large picture
         self.drawings, self.pictures = CapacityLimiter(1), CapacityLimiter(1)
 
     async def networks(self, request: Request) -> Response:
-        """Give the names of the networks, and that of the one to begin with."""
+        """Return the names of the networks, and that of the one to begin with."""
         names, first = await run_sync(lambda: (self.known.names(), self.known.first))
         return JSONResponse({"networks": names, "first": first})
 
     async def read(self, request: Request) -> Response:
-        """Give what is read on a drawing or a picture file."""
-        return JSONResponse(await self._about(request, lambda asked: _as_json(_read(asked))))
+        """Return what is read on a drawing or a picture file."""
+        return JSONResponse(await self._about(request, lambda question: _as_json(_read(question))))
 
     async def save(self, request: Request) -> Response:
         """Save a drawing, or a digit of it, under its right label."""
         label, place = _number(request, "label", 9), _number(request, "digit", 999)
-        saved = await self._about(request, lambda asked: self._saved(asked, label, place))
+        saved = await self._about(request, lambda question: self._saved(question, label, place))
         return JSONResponse(saved, status_code=201)
 
-    def _saved(self, asked: Asked, label: int, place: int) -> dict[str, Any]:
-        read = _read(asked)
-        digits = read.reading.digits
+    def _saved(self, question: Question, label: int, place: int) -> dict[str, Any]:
+        reading = _read(question)
+        digits = reading.prediction.digits
         if place >= len(digits):
             raise HTTPException(422, f"digit={place}: there are {len(digits)} digits on it, the first one is 0")
-        path = mine.save(self.folder, label, _cut_out(asked, read, digits[place]))
-        return {"file": shown(path), "saved": len(mine.pictures(self.folder)), "command": self.command}
+        path = own_digits.save(self.folder, label, _cut_out(question, reading, digits[place]))
+        return {"file": shown(path), "saved": len(own_digits.pictures(self.folder)), "command": self.command}
 
-    async def _about(self, request: Request, answer: Callable[[Asked], What]) -> What:
+    async def _about(self, request: Request, answer: Callable[[Question], T]) -> T:
         """Receive what a request is about, and work the answer out in a thread."""
         kind = request.headers.get("content-type", "").lower()
         name, digits = request.query_params.get("network", ""), request.query_params.get("digits", "auto")
         if digits not in ("auto", "one"):
             raise HTTPException(400, f"digits={digits}: must be auto or one")
 
-        def work(content: bytes, is_drawing: bool) -> What:
-            return answer(Asked(content, is_drawing, self._reader(name), digits))
+        def work(content: bytes, is_drawing: bool) -> T:
+            return answer(Question(content, is_drawing, self._reader(name), digits))
 
         try:
             if kind == "application/octet-stream":
@@ -162,7 +162,7 @@ class _Questions:
                 return await run_sync(work, content, True, limiter=self.drawings)
             if kind.startswith("image/"):
                 async with self.receiving:
-                    content = await _body(request, LARGEST_PICTURE)
+                    content = await _body(request, MAX_PICTURE)
                     return await run_sync(work, content, False, limiter=self.pictures)
         except UserError as error:
             raise HTTPException(422, str(error)) from error
@@ -199,7 +199,7 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 def shown(path: Path) -> str:
-    """Give a path from the project's folder, if it is in there."""
+    """Return a path from the project's folder, if it is in there."""
     return (path.relative_to(ROOT) if path.is_relative_to(ROOT) else path).as_posix()
 
 
@@ -210,24 +210,24 @@ def _number(request: Request, key: str, most: int) -> int:
     return int(text)
 
 
-def _read(asked: Asked) -> Read:
-    if asked.is_drawing:
+def _read(question: Question) -> Reading:
+    if question.is_drawing:
         picture = None
-        page = find(np.frombuffer(asked.content, dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32))
+        page = find(np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32))
     else:
-        picture = picture_of(asked.content, "the picture")
+        picture = picture_of(question.content, "the picture")
         page = find(brightness(picture.image))
-    (rows,) = Recognizer(asked.reader, asked.digits, reject=True).read([page])
-    return Read(Reading(Path("picture"), rows, picture.reduction if picture else 1.0), page, picture)
+    (rows,) = Recognizer(question.reader, question.digits, reject=True).read([page])
+    return Reading(PicturePrediction(Path("picture"), rows, picture.reduction if picture else 1.0), page, picture)
 
 
-def _as_json(read: Read) -> dict[str, Any]:
-    """Give what was read under the names that predict's JSON has; images and bytes in base64, boxes in pixels."""
-    digits = zip(read.reading.digit_records(), read.reading.digits, strict=True)
+def _as_json(reading: Reading) -> dict[str, Any]:
+    """Return what was read under the names that predict's JSON has; images and bytes in base64, boxes in pixels."""
+    digits = zip(reading.prediction.digit_records(), reading.prediction.digits, strict=True)
     return {
-        "answer": read.reading.answer,
-        "reason": read.reading.reason,
-        "size": [read.picture.width, read.picture.height] if read.picture else [SIDE, SIDE],
+        "answer": reading.prediction.answer,
+        "reason": reading.prediction.reason,
+        "size": [reading.picture.width, reading.picture.height] if reading.picture else [SIDE, SIDE],
         "digits": [
             {
                 **record,
@@ -236,7 +236,7 @@ def _as_json(read: Read) -> dict[str, Any]:
             }
             for record, digit in digits
         ],
-        "preview": None if read.picture is None else _base64(_preview(read.picture.image)),
+        "preview": None if reading.picture is None else _base64(_preview(reading.picture.image)),
     }
 
 
@@ -252,11 +252,11 @@ def _base64(content: bytes) -> str:
     return b64encode(content).decode("ascii")
 
 
-def _cut_out(asked: Asked, read: Read, digit: Digit) -> NDArray[np.uint8]:
-    """Give the picture to save, dark ink on light: a drawing as it is, or the ink of one of several digits."""
-    if asked.is_drawing and len(read.reading.digits) == 1:
-        return np.frombuffer(asked.content, dtype=np.uint8).reshape(SIDE, SIDE)
-    ink = read.page.cropped(digit.piece)
+def _cut_out(question: Question, reading: Reading, digit: Digit) -> NDArray[np.uint8]:
+    """Return the picture to save, dark ink on light: a drawing as it is, or the ink of one of several digits."""
+    if question.is_drawing and len(reading.prediction.digits) == 1:
+        return np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE)
+    ink = reading.page.cropped(digit.piece)
     return np.asarray(255 - 255 * np.pad(ink, max(ink.shape) // 4), dtype=np.uint8)
 
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from digits import runs
-from digits.config import project_path
+from digits.files import project_path
 from digits.reading.reader import SHIPPED, Reader, find_model
 
 SHIPPED_NAME = "shipped"
@@ -35,7 +35,7 @@ class Networks:
         return self._name(find_model(self.run, self.outputs_dir))
 
     def names(self) -> list[str]:
-        """Look which there are now; gives the newest first and the shipped one last."""
+        """Look which there are now; returns the newest first and the shipped one last."""
         found = [folder / runs.MODEL_FILE for folder in runs.finished(self.outputs_dir)]
         if self.run is not None:
             found.append(find_model(self.run, self.outputs_dir))

@@ -16,9 +16,9 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from digits.config.commands import DrawConfig
 from digits.errors import UserError
 from digits.web.app import application
-from digits.web.config import DrawConfig
 from digits.web.guard import Guard
 from digits.web.networks import Networks
 
@@ -74,7 +74,7 @@ def server(config: DrawConfig, networks: Networks, listener: socket.socket) -> u
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a request that is refused is no news; a crash of ours is
     local = is_local(listener)
     names = LOCAL if local else LOCAL | {config.host.lower(), socket.gethostname().lower()}
-    folder = None if config.mine is None else Path(config.mine).expanduser().resolve()
+    folder = None if config.own_digits is None else Path(config.own_digits).expanduser().resolve()
     app = Guard(application(networks, folder), names, any_address=not local)
     settings = uvicorn.Config(
         app,
@@ -114,12 +114,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def is_local(listener: socket.socket) -> bool:
-    """Say whether only this machine can reach it."""
+    """Whether only this machine can reach it."""
     return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
 
 
 def address_of(listener: socket.socket) -> str:
-    """Give the address that a browser finds the page at."""
+    """Return the address that a browser finds the page at."""
     host, port = listener.getsockname()[:2]
     if ipaddress.ip_address(host).is_unspecified:
         host = _reachable_address()
@@ -127,7 +127,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def _reachable_address() -> str:
-    """Give the address of this machine that others on its network reach it at; its name, where it has no network."""
+    """Return the address of this machine that others on its network reach it at; its name, where it has no network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # sends nothing; any address elsewhere would do (RFC 5737)

@@ -1,0 +1,47 @@
+"""How fast many images are read: whole commands, from Enter to the end, in turn."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from digits.benchmarks.round_robin import Report, Seconds
+from digits.data import mnist
+from digits.files import ROOT
+
+
+def predicting(data_dir: Path, accelerator: str, rounds: int, report: Report) -> dict[str, Seconds]:
+    """Time the reading of MNIST's 70,000 images from an .npz.
+
+    Args:
+        data_dir: where MNIST is unpacked.
+        accelerator: cpu or gpu.
+        rounds: how many are counted, after one to warm up.
+        report: takes a line about how far it is.
+
+    Returns:
+        By title, by command, the seconds of each round.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "mnist.npz"
+        images = np.concatenate([mnist.read(data_dir, train).images.numpy() for train in (True, False)])
+        np.savez(file, x=images)
+        ours = ["predict.py", f"img={file}", "run=shipped", "format=csv", f"out={folder}/ours.csv"]
+        commands = {
+            "predict.py": [*ours, f"accelerator={accelerator}"],
+            "torch, tensors": ["-m", "digits.benchmarks.readers", "tensors", str(file), f"{folder}/tensors.csv"],
+            "torch, DataLoader": ["-m", "digits.benchmarks.readers", "loader", str(file), f"{folder}/loader.csv"],
+        }
+        seconds: Seconds = {name: [] for name in commands}
+        for number in range(rounds + 1):
+            for name, arguments in commands.items():
+                started = time.perf_counter()
+                # S603 asks whether the command can be trusted: it is one of ours
+                subprocess.run([sys.executable, *arguments], cwd=ROOT / "src", capture_output=True, check=True)  # noqa: S603
+                if number:
+                    seconds[name].append(time.perf_counter() - started)
+            report("warmed up" if number == 0 else f"round {number} of {rounds}")
+    return {f"{len(images):,} images of 28x28 from an .npz to a table of predictions": seconds}

@@ -1,0 +1,119 @@
+"""What conf/model/, conf/optimizer/ and conf/schedule/ must fit."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from digits.config.checks import OneOf, Range, Settings
+from digits.errors import require
+
+PIXELS, CLASSES = 28 * 28, 10
+"""What every network has at its two ends."""
+
+
+@dataclass
+class ModelConfig(Settings):
+    """The network; its name is that of its file in conf/model/."""
+
+    PREFIX = "model."
+
+    name: str
+
+
+@dataclass
+class MLPConfig(ModelConfig):
+    """A multilayer perceptron: 784 inputs, fully connected layers, 10 outputs; and its loss."""
+
+    hidden: list[int]
+    """Units of each hidden layer, from the image to the output; [] for none."""
+    activation: Annotated[str, OneOf("sigmoid", "relu", "tanh")]
+    """Of the hidden layers."""
+    biases: bool
+    """Whether each unit has one."""
+    initialisation: Annotated[str, OneOf("torch", "fan_out", "normal", "uniform")]
+    """What the first weights and biases are drawn from: torch (the library's own), fan_out (normal, variance 1/n with n
+    the units of the layer they lead to), normal or uniform."""
+    spread: float | None
+    """The deviation of normal, the largest value of uniform; null for the other two."""
+    input_range: list[float] | None
+    """What a black and a white pixel are to the first layer; null: mean 0 and deviation 1 over MNIST."""
+    output: Annotated[str, OneOf("softmax", "sigmoid")]
+    """softmax, or sigmoid: each output for itself."""
+    loss: Annotated[str, OneOf("cross_entropy", "squared_error")]
+    """cross_entropy (with sigmoid outputs, summed over them) or squared_error (half the sum over the outputs)."""
+    targets: list[float]
+    """What an output should give for a wrong digit and for the right one."""
+    l2: Annotated[float, Range(0)]
+    """Half of it times the sum of the squared weights, without the biases, is added to the loss."""
+
+    def __post_init__(self) -> None:
+        """Check the settings against each other."""
+        super().__post_init__()
+        right = "a list of at most 100 layers of 1 to 100000 units, such as [200]"
+        fit = len(self.hidden) <= 100 and all(1 <= units <= 100_000 for units in self.hidden)
+        require(fit, "model.hidden", self.hidden, right)
+        weights = sum(inputs * units for inputs, units in itertools.pairwise((PIXELS, *self.hidden, CLASSES)))
+        require(weights <= 100_000_000, "model.hidden", self.hidden, f"at most 100000000 weights, these are {weights}")
+        if self.initialisation in ("normal", "uniform"):
+            fit, right = self.spread is not None and 0 < self.spread < math.inf, "above 0 and finite"
+        else:
+            fit, right = self.spread is None, f"null with model.initialisation={self.initialisation}"
+        require(fit, "model.spread", "null" if self.spread is None else self.spread, right)
+        ends = [0.0, 1.0] if self.input_range is None else self.input_range
+        right = "two finite numbers, black and white, such as [0, 1], or null"
+        require(len(ends) == 2 and -math.inf < ends[0] < ends[1] < math.inf, "model.input_range", ends, right)
+        plain = (self.output, self.loss) == ("softmax", "cross_entropy")
+        fit = len(self.targets) == 2 and 0 <= self.targets[0] < self.targets[1] <= 1
+        right = "[0, 1] with softmax and cross_entropy, else two numbers from 0 to 1, the smaller one first"
+        require(fit and (not plain or self.targets == [0, 1]), "model.targets", self.targets, right)
+
+
+@dataclass
+class OptimizerConfig(Settings):
+    """The optimizer; its name is that of its file in conf/optimizer/."""
+
+    PREFIX = "optimizer."
+
+    name: str
+    learning_rate: Annotated[float, Range(0, above=True)]
+    """The highest learning rate of the run; the schedule scales it."""
+
+
+@dataclass
+class AdamConfig(OptimizerConfig):
+    """Adam; with the name adamw, weight decay decoupled from the gradient."""
+
+    weight_decay: Annotated[float, Range(0)]
+
+
+@dataclass
+class SGDConfig(AdamConfig):
+    """Stochastic gradient descent, with Nesterov's momentum where momentum is above 0."""
+
+    momentum: Annotated[float, Range(0, 1, below=True)]
+
+
+@dataclass
+class LBFGSConfig(OptimizerConfig):
+    """Limited-memory BFGS; a step is an iteration with its line search."""
+
+    history_size: Annotated[int, Range(1, 1000)]
+    """How many steps back the curvature is remembered."""
+
+
+@dataclass
+class ScheduleConfig(Settings):
+    """How the learning rate changes from step to step; its name is that of its file in conf/schedule/."""
+
+    PREFIX = "schedule."
+
+    name: str
+
+
+@dataclass
+class OneCycleConfig(ScheduleConfig):
+    """Up in a straight line, then down along a cosine."""
+
+    warmup: Annotated[float, Range(0, 1, above=True, below=True)]
+    """The share of the run that the way up takes."""

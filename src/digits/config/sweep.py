@@ -1,0 +1,60 @@
+"""What conf/sweep.yaml must fit."""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal
+
+from digits.config.checks import NotEmpty, OneOf, Pattern, Range
+from digits.config.train import TrainConfig
+from digits.errors import require
+
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"val/accuracy": "maximize", "val/loss": "minimize"}
+"""What a trial can be judged by, and what is better."""
+
+
+@dataclass
+class SweepConfig(TrainConfig):
+    """A search: conf/sweep.yaml. All of train.py's settings, which every trial has unless the space varies them."""
+
+    space: dict[str, str]
+    """What to vary: by a setting's key, or a group's, choice(...), interval(...) or int(interval(...)) of Hydra's
+    grammar, with tag(log, ...) around an interval to draw from it on a logarithmic scale."""
+    study: Annotated[str, Pattern(r"\w[\w.-]{0,99}", "a name of up to 100 letters, digits, _, - and .")]
+    """The name of the search, and of its folder in outputs_dir/sweeps/; one that is there goes on."""
+    storage: Annotated[str | None, NotEmpty("a database such as postgresql://user@host/name")]
+    """The database of the study, as SQLAlchemy names it, for several machines; null: study.db in its folder."""
+    trials: Annotated[int, Range(1, 100_000)]
+    """How many are to be finished or pruned, in all processes together."""
+    objective: Annotated[str, OneOf(*DIRECTIONS)]
+    """val/loss or val/accuracy, of the weights that a trial keeps."""
+    prune: bool
+    """Whether to stop a trial that is worse than half of the others were after as many epochs."""
+    stale_after: Annotated[int, Range(4, 86_400, note=" seconds")]
+    """Seconds that nothing is heard of a process before another one goes on with its trial."""
+
+    def __post_init__(self) -> None:
+        """Check that every trial is a new run that can be judged."""
+        super().__post_init__()
+        trainer = self.trainer
+        fit = {
+            "space": (self.space, bool(self.space), "a file in conf/space/ that varies something"),
+            "data.val_size": (self.data.val_size, self.data.val_size > 0, "above 0, or there is no val/loss"),
+            "resume": (self.resume, self.resume is None, "null in a sweep, which goes on by itself"),
+            "run_name": (self.run_name, self.run_name is None, "null in a sweep, which names its own runs"),
+            "trainer.strategy": (trainer.strategy, trainer.strategy == "auto", "auto in a sweep: a trial a process"),
+            "start_from": (
+                self.start_from,
+                self.start_from != "auto",
+                "a run or shipped in a sweep, not the newest run",
+            ),
+            "trainer.max_time": (
+                trainer.max_time,
+                trainer.max_time is None,
+                "null in a sweep, which stops so that it can go on at SIGTERM (timeout 8h python src/sweep.py)",
+            ),
+        }
+        for key, (value, possible, right) in fit.items():
+            require(possible, key, value, right)
+
+
+SWEEP_ONLY = {field.name for field in fields(SweepConfig)} - {field.name for field in fields(TrainConfig)}
+"""Settings that are the search's, not a trial's."""

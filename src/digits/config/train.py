@@ -1,0 +1,170 @@
+"""What conf/train.yaml and conf/trainer/ must fit, and which settings a group has for each of its names."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from digits.config.checks import NotEmpty, OneOf, Pattern, Range, Settings
+from digits.config.data import AugmentConfig, DataConfig, DistortionConfig
+from digits.config.model import (
+    AdamConfig,
+    LBFGSConfig,
+    MLPConfig,
+    ModelConfig,
+    OneCycleConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    SGDConfig,
+)
+from digits.errors import require
+
+WITHOUT_INFLUENCE = (
+    "data.chunk_size",
+    "data.dir",
+    "outputs_dir",
+    "resume",
+    "run_name",
+    "trainer.checkpoint_every",
+    "trainer.devices",
+    "trainer.max_time",
+    "trainer.num_nodes",
+    "trainer.strategy",  # but for rounding
+)
+"""Settings that do not change the result of a run."""
+
+MAX_SEED = 2**32 - 1
+
+FOLDER_NAME = Pattern(r"(?![.\s])[^/\\]*[^/\\\s]", "a folder's name without / or \\, not starting with a dot")
+
+DURATION = Pattern(
+    r"(\d{1,3}:){1,3}\d{1,3}", "days:hours:minutes:seconds, without days, or without hours, such as 01:30:00"
+)
+
+
+class OneDevice:
+    """The first device, or the number of one GPU."""
+
+    def allows(self, value: object) -> bool:
+        """Whether it is 1, or a list of one number from 0."""
+        if isinstance(value, list):
+            return len(value) == 1 and type(value[0]) is int and value[0] >= 0
+        return value == 1 and value is not True
+
+    def __str__(self) -> str:
+        return "1, or the number of one GPU in brackets, such as [1] (training uses one device)"
+
+
+@dataclass
+class EarlyStoppingConfig(Settings):
+    """When to stop before the last epoch."""
+
+    PREFIX = "trainer.early_stopping."
+
+    patience: Annotated[int | None, Range(1)]
+    """Epochs without a better validation accuracy before the run stops; null: never."""
+
+
+@dataclass
+class TrainerConfig(Settings):
+    """Where and how long to train."""
+
+    PREFIX = "trainer."
+
+    accelerator: Annotated[str, OneOf("auto", "cpu", "gpu")]
+    """auto (an NVIDIA GPU where there is a usable one, else the CPU), cpu or gpu."""
+    devices: Annotated[Any, OneDevice()]
+    """1, or the list of the GPU to use: `1` is the first GPU, `[1]` the second."""
+    precision: Annotated[str, OneOf("32-true", "bf16-mixed", "16-mixed")]
+    """Lightning's names."""
+    max_epochs: Annotated[int, Range(1, 1_000_000)]
+    early_stopping: EarlyStoppingConfig
+    checkpoint_every: Annotated[float, Range(0, 86_400, note=" seconds; 0 is after each chunk")]
+    """Seconds between two checkpoints; the end of each epoch is kept as well."""
+    strategy: Annotated[str, OneOf("auto", "ddp")]
+    """auto: one process; ddp: as many as torchrun or SLURM started, which share each mini-batch."""
+    num_nodes: Annotated[int, Range(1, 10_000)]
+    """The machines that these are on, as many on each."""
+    max_time: Annotated[str | None, DURATION]
+    """How long training may take, [[days:]hours:]minutes:seconds; then it stops so that it can go on. null: any."""
+
+    def __post_init__(self) -> None:
+        """Check the settings against each other."""
+        super().__post_init__()
+        single = self.strategy == "ddp" or self.num_nodes == 1
+        require(single, "trainer.num_nodes", self.num_nodes, "1 without trainer=ddp")
+        half_on_cpu = self.precision == "16-mixed" and self.accelerator == "cpu"
+        require(not half_on_cpu, "trainer.precision", self.precision, "32-true or bf16-mixed on the CPU")
+
+
+@dataclass
+class TrainConfig(Settings):
+    """One training run: conf/train.yaml."""
+
+    model: ModelConfig
+    data: DataConfig
+    augment: AugmentConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    trainer: TrainerConfig
+    seed: Annotated[int, Range(0, MAX_SEED)]
+    """What the first weights and the order of the images are drawn by."""
+    run_name: Annotated[str | None, FOLDER_NAME]
+    """The name of the run's folder in outputs_dir/<model>/; null: date and time."""
+    resume: str | None
+    """A run's folder or checkpoint to go on from, or auto: the newest unfinished run."""
+    start_from: Annotated[str | None, NotEmpty("a run's folder, an .onnx file, shipped or auto")]
+    """The network whose weights a new run starts with: a run's folder, an .onnx file, shipped, or auto (the newest
+    finished run, or shipped where there is none); it also says what `model` is. null: weights drawn by the seed."""
+    outputs_dir: str
+
+    def __post_init__(self) -> None:
+        """Check the settings against each other, and make the path good for any working directory."""
+        super().__post_init__()
+        if self.start_from not in (None, "auto", "shipped"):
+            self.start_from = str(Path(self.start_from).expanduser().resolve())
+        patience = self.trainer.early_stopping.patience
+        right = "null where data.val_size=0: nothing to judge by"
+        require(patience is None or self.data.val_size > 0, "trainer.early_stopping.patience", patience, right)
+        exact = not isinstance(self.optimizer, LBFGSConfig) or self.trainer.precision == "32-true"
+        require(exact, "trainer.precision", self.trainer.precision, "32-true with L-BFGS, whose line search is exact")
+        if self.trainer.strategy == "ddp":
+            self._check_processes()
+
+    def _check_processes(self) -> None:
+        """Check that nothing is asked for that processes which share each mini-batch cannot have."""
+        data = self.data
+        possible = {
+            "data.batch_size": (data.batch_size, data.batch_size is not None),
+            "data.hard_example_fraction": (data.hard_example_fraction, data.hard_example_fraction == 1),
+            "data.negative_fraction": (data.negative_fraction, not data.negative_fraction),
+            "data.own_fraction": (data.own_fraction, not data.own_fraction),
+            "optimizer": (self.optimizer.name, not isinstance(self.optimizer, LBFGSConfig)),
+        }
+        for key, (value, fit) in possible.items():
+            require(fit, "trainer.strategy", "ddp", f"auto with {key}={value}")
+
+
+def result_settings(settings: TrainConfig) -> dict[str, Any]:
+    """Return the settings that shape the result, by dotted keys; HParams has a column for each."""
+    return {key: value for key, value in _flat(asdict(settings)).items() if key not in WITHOUT_INFLUENCE}
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+GROUPS: dict[str, dict[str, type[Any]]] = {
+    "model": {"convnet": ModelConfig, "lenet5": ModelConfig, "mlp": MLPConfig, "sigmoid": MLPConfig},
+    "augment": {
+        "none": AugmentConfig,
+        "light": DistortionConfig,
+        "handwriting": DistortionConfig,
+        "record": DistortionConfig,
+    },
+    "optimizer": {"adam": AdamConfig, "adamw": AdamConfig, "lbfgs": LBFGSConfig, "sgd": SGDConfig},
+    "schedule": {"cosine": ScheduleConfig, "none": ScheduleConfig, "onecycle": OneCycleConfig},
+}
+"""Which settings a group has for each of its names; the same names as the files in conf/<group>/."""

@@ -1,0 +1,1 @@
+"""Many runs: compared, from one command, or searched for the best settings."""

@@ -1,0 +1,74 @@
+"""Which runs a comparison is made of, each composed as train.py would compose it."""
+
+import shlex
+from dataclasses import dataclass
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from digits.command_line import as_typed, checked, explain
+from digits.config.commands import CompareConfig
+from digits.config.train import TrainConfig
+from digits.errors import UserError
+from digits.files import ROOT
+
+
+@dataclass(frozen=True)
+class ComposedRun:
+    """A run that is to be there."""
+
+    settings: TrainConfig
+    overrides: list[str]
+    """What a user would type for it."""
+
+
+def composed(overrides: list[str]) -> TrainConfig:
+    """Compose a run's settings as train.py would from what was typed.
+
+    Raises:
+        UserError: if they do not fit.
+        HydraException, OmegaConfBaseException: if they cannot be composed.
+    """
+    GlobalHydra.instance().clear()  # the entry point's own, which has done its work
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return checked(compose("train", overrides=[as_typed(override) for override in overrides]), TrainConfig)
+
+
+def runs_to_compare(config: CompareConfig) -> dict[str, list[ComposedRun]]:
+    """Compose the settings of all runs, by the name of their row, one for each seed.
+
+    Raises:
+        UserError: for a row that cannot be composed.
+    """
+    rows = {}
+    for name in config.experiments:
+        try:
+            rows[name] = _row(name, config)
+        except (UserError, ValueError) as error:
+            raise UserError(f"experiments={name}: {error}") from error
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UserError(f"experiments={name}: {explain(error, TrainConfig)}") from error
+    return rows
+
+
+def _row(name: str, config: CompareConfig) -> list[ComposedRun]:
+    words = shlex.split(name)
+    if any(word.lstrip("+").startswith(("seed=", "resume=", "run_name=")) for word in words + config.settings):
+        raise UserError("has seed, resume or run_name; every run is a new one, named by its row and seed")
+    own = words if "=" in words[0] else [f"experiment={words[0]}", *words[1:]]
+    row = []
+    for seed in config.seeds:
+        overrides = [*own, *config.settings, f"seed={seed}", f"outputs_dir={config.outputs_dir}"]
+        settings = composed(overrides)
+        if settings.start_from == "auto":
+            raise UserError(
+                "starts from the newest run, which is another one by then; add start_from=shipped, or a run"
+            )
+        if settings.start_from is not None:
+            from digits.training.resume import started  # which loads torch
+
+            settings = started(settings, overrides)
+        row.append(ComposedRun(settings, overrides))
+    return row

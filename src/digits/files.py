@@ -1,0 +1,147 @@
+"""The project's folder, and files that are written whole."""
+
+import csv
+import errno
+import io
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digits.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+"""The project's folder."""
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a full or read-only disk answers."""
+
+
+def project_path(path: str) -> Path:
+    """Return a folder that is relative to the project's, so that commands do the same from any working directory."""
+    return ROOT / Path(path).expanduser()
+
+
+def shown(path: Path) -> str:
+    """Return a path as one would type it: relative to the working directory where that is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
+@contextmanager
+def file_errors(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a UserError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def disk_full_errors(folder: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a UserError that names the folder, whatever met it."""
+    hook_before = threading.excepthook
+
+    def show(arguments: threading.ExceptHookArgs) -> None:
+        if not _is_disk_full(arguments.exc_value):  # TensorBoard's thread raises it here as well, but shows it too
+            hook_before(arguments)
+
+    threading.excepthook = show
+    try:
+        yield
+    except OSError as error:
+        if not _is_disk_full(error):
+            raise
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); what was kept before is whole") from error
+    finally:
+        threading.excepthook = hook_before
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in DISK_FULL
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside the path; what is written there becomes the path at the end, or is removed.
+
+    Raises:
+        UserError: if nothing can be written there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with file_errors(path):
+            yield temporary
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # or after a power cut a checkpoint might know more than metrics.csv
+
+
+def write_picture(path: Path, picture: "Image.Image") -> None:
+    """Write a picture whole, as JPEG if its name says so, and else as PNG.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        picture.save(temporary, format="jpeg" if path.suffix.lower() in (".jpg", ".jpeg") else "png")
+
+
+def made_folder(key: str, path: Path) -> Path:
+    """Make a folder if it is not there, and return it.
+
+    Raises:
+        UserError: if it cannot be made; `key` is the setting that names it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{key}={path}: cannot be made ({error.strerror}); give a folder") from error
+    return path
+
+
+def new_folder(wanted: Path) -> Path:
+    """Make a folder, with _2, _3, ... behind its name where there is one already, and return it.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    folder, number = wanted, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}_{number}")
+        else:
+            return folder
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows, which all have the keys of the last one, as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[-1], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table in Markdown, with a line break at its end."""
+    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in (header, ["---"] * len(header), *rows))

@@ -1,0 +1,117 @@
+"""Labelled pictures: folders of LABEL_n.ext, one a writer, and .npz files with x and y."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.errors import UserError
+from digits.formats.images import unpacked
+from digits.formats.npz import arrays_of
+from digits.handwriting.load import brightness, find_pictures, open_picture
+
+NAME = re.compile(r"(?P<label>[0-9]+(_[0-9]+)*|x)_[0-9]+", re.IGNORECASE)
+"""Of a file, without its ending: rows parted by _, and a number last."""
+
+NON_DIGIT = "x"
+"""The label of a picture without digits."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A picture that somebody says what is on."""
+
+    name: str
+    label: str
+    """Rows of digits separated by `/`, or NON_DIGIT."""
+    kind: str
+    """What figures are given for apart."""
+    writer: str
+    source: Path | NDArray[np.float32]
+    """The file, or the brightness, [height, width], 0 to 255."""
+
+    def brightness(self) -> NDArray[np.float32]:
+        """Return the brightness, float32 [height, width], 0 to 255.
+
+        Raises:
+            UserError: if the file cannot be read.
+        """
+        return brightness(open_picture(self.source).image) if isinstance(self.source, Path) else self.source
+
+
+def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
+    """Find the labelled pictures that a folder or an .npz file has.
+
+    Returns:
+        The pictures, and an error for each file that cannot be scored.
+
+    Raises:
+        UserError: if there are none.
+    """
+    path = Path(pictures).expanduser()
+    if path.suffix.lower() == ".npz":
+        return list(_arrays(path)), []
+    if not path.is_dir():
+        right = "a folder of LABEL_n.png, or an .npz file with x and y"
+        raise UserError(f"pictures={pictures}: {'is a file' if path.exists() else 'no such folder'}; give {right}")
+    files, _ = find_pictures([pictures])
+    known = _labels_file(path)
+    labelled, errors = [], []
+    for file in files:
+        label, kind = known.get(file.resolve(), ("", ""))
+        name = NAME.fullmatch(file.stem)
+        if not label and name is None:
+            right = "LABEL_n, such as 7_1.png, 12345_6879_1.jpg, or x_1.png for a non-digit"
+            errors.append(UserError(f"{file}: has no label in its name; name it {right}"))
+            continue
+        label = label or (name["label"].lower().replace("_", "/") if name else "")
+        labelled.append(Labelled(str(file.relative_to(path)), label, kind or _kind(label), file.parent.name, file))
+    if not labelled and not errors:
+        raise UserError(f"pictures={pictures}: has no pictures")
+    return labelled, errors
+
+
+def _kind(label: str) -> str:
+    return "no digit" if label == NON_DIGIT else "one digit" if len(label) == 1 else "several digits"
+
+
+def _labels_file(folder: Path) -> dict[Path, tuple[str, str]]:
+    """Read label and kind of each file from a labels.tsv in the folder or one of the two above it."""
+    files = [place / "labels.tsv" for place in (folder, *folder.resolve().parents[:2])]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return {}
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines, delimiter="\t"))
+        return {(file.parent / row["file"]).resolve(): (row["label"], row["kind"]) for row in rows}
+    except (OSError, UnicodeDecodeError, KeyError, TypeError, csv.Error) as error:
+        raise UserError(f"{file}: cannot be read ({error}); needs the columns file, label and kind") from error
+
+
+def _arrays(path: Path) -> Iterator[Labelled]:
+    """Read an .npz file; it cannot run code, since pickled objects are refused.
+
+    Raises:
+        UserError: if it is not as it must be.
+    """
+    right = "needs x, uint8 [N, height, width], and y, whole numbers [N] from 0 to 9"
+    try:
+        arrays = arrays_of(unpacked(path), ("x", "y"), path)
+        images, labels = arrays["x"], arrays["y"]
+    except UserError as error:
+        raise UserError(f"pictures={error}; {right}") from error
+    except KeyError as error:
+        raise UserError(f"pictures={path}: has no {error.args[0]}; {right}") from error
+    kinds = (images.dtype.kind, labels.dtype.kind)
+    if images.ndim != 3 or 0 in images.shape or kinds[0] not in "bu" or kinds[1] not in "iu":
+        raise UserError(f"pictures={path}: x is {images.dtype} {images.shape}, y {labels.dtype}; {right}")
+    if labels.shape != images.shape[:1] or labels.min() < 0 or labels.max() > 9:
+        raise UserError(f"pictures={path}: y has the shape {labels.shape}, {labels.min()} to {labels.max()}; {right}")
+    scale = np.float32(255 if images.max() <= 1 else 1)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        yield Labelled(f"{path.stem}[{number}]", str(label), path.stem, path.stem, image.astype(np.float32) * scale)

@@ -1,0 +1,97 @@
+"""The user's own digits: pictures saved by the draw page, and read to train on."""
+
+import itertools
+import logging
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from digits.errors import UserError, renamed_setting
+from digits.files import file_errors
+from digits.formats.images import ImageSet
+from digits.handwriting.labelled import find_labelled
+from digits.handwriting.page import normalize
+
+log = logging.getLogger("digits")
+
+MAX_SAVED = 10_000
+"""Pictures in the folder: more than anybody draws, and less than fills a disk."""
+
+
+def read(folder: Path) -> ImageSet:
+    """Bring each picture of one digit in a folder to 28x28; others are left out, and their number is logged.
+
+    Args:
+        folder: pictures named LABEL_n, or an .npz file, as score.py takes them.
+
+    Returns:
+        Images, uint8 [N, 28, 28], bright ink on black, and labels, int64 [N], 0 to 9.
+
+    Raises:
+        UserError: if a picture has no label in its name, cannot be read or has no ink, or none is of one digit.
+    """
+    if not folder.exists():
+        right = "draw digits and save them: python src/draw.py"
+        raise UserError(f"data.own_digits={folder}: there is no such folder; {right}")
+    with renamed_setting("pictures", to="data.own_digits"):
+        labelled, errors = find_labelled(str(folder))
+    if errors:
+        raise errors[0]
+    single = [picture for picture in labelled if len(picture.label) == 1 and picture.label.isdecimal()]
+    if not single:
+        raise UserError(f"data.own_digits={folder}: has no picture of one digit; name it LABEL_n, such as 7_1.png")
+    if others := len(labelled) - len(single):
+        log.info("%d of %d pictures in %s are left out: not one digit", others, len(labelled), folder)
+    images = []
+    for picture in single:
+        image = normalize(picture.brightness())
+        if image is None:
+            name = picture.source if isinstance(picture.source, Path) else picture.name
+            raise UserError(f"{name}: has no ink; take it away")
+        images.append(np.rint(image * 255).astype(np.uint8))
+    return ImageSet(np.stack(images), np.array([int(picture.label) for picture in single], dtype=np.int64))
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Return the pictures that were saved there."""
+    return list(folder.glob("[0-9]_*.png"))
+
+
+def save(folder: Path, label: int, pixels: NDArray[np.uint8]) -> Path:
+    """Write a picture whole as LABEL_n.png, n the next number that is free; never over another.
+
+    Args:
+        folder: made if it is not there.
+        label: the digit on it.
+        pixels: [height, width], dark ink on light.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: if it cannot be written, or there are MAX_SAVED already.
+    """
+    saved = pictures(folder)
+    if len(saved) >= MAX_SAVED:
+        raise UserError(f"{folder}: has {len(saved)} pictures, and takes no more; move some of them away")
+    of_label = [file.stem[2:] for file in saved if file.name[0] == str(label)]
+    numbers = [int(number) for number in of_label if number.isdecimal()]
+    temporary = folder / f".{os.getpid()}.{threading.get_ident()}.part"
+    with file_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            Image.fromarray(pixels).save(temporary, "png")
+            for number in itertools.count(max(numbers, default=0) + 1):
+                path = folder / f"{label}_{number}.png"
+                try:
+                    os.link(temporary, path)  # which fails where the name is taken by now; a rename would not
+                except FileExistsError:
+                    continue
+                return path
+        finally:
+            temporary.unlink(missing_ok=True)
+    raise AssertionError("there is always a number that is free")

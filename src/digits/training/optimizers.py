@@ -1,0 +1,58 @@
+"""Optimizers and learning-rate schedules from plain values."""
+
+import math
+from collections.abc import Callable, Iterable
+
+from torch.nn import Parameter
+from torch.optim import LBFGS, SGD, Adam, Optimizer
+
+from digits.config.model import AdamConfig, LBFGSConfig, OneCycleConfig, OptimizerConfig, ScheduleConfig, SGDConfig
+
+MAX_EVALUATIONS = 26
+"""Of an L-BFGS step: one, and 25 on the line search, as torch has it for a search of its own."""
+
+
+class QuickAdam(Adam):
+    """Adam that does not ask at each step whether a CUDA graph is being captured.
+
+    Where there is no card, torch looks for one each time: a seventh of a step of the 784-200-10 network.
+    """
+
+    def _accelerator_graph_capture_health_check(self) -> None:
+        """Trust training/capture.py, which alone captures."""
+
+
+def build_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -> Optimizer:
+    """Return the optimizer that the config names; fused, which is one call for all weights instead of one each."""
+    rate = config.learning_rate
+    if isinstance(config, LBFGSConfig):
+        # one iteration a step, so that it is an ordinary step with its own figures, and can be gone on from
+        return LBFGS(
+            parameters, rate, 1, MAX_EVALUATIONS, history_size=config.history_size, line_search_fn="strong_wolfe"
+        )
+    if isinstance(config, SGDConfig):
+        momentum, decay = config.momentum, config.weight_decay
+        fused = True if momentum else None  # without momentum an update is one addition, which fusing makes slower
+        return SGD(parameters, rate, momentum, weight_decay=decay, nesterov=momentum > 0, fused=fused)
+    if isinstance(config, AdamConfig):
+        decoupled = config.name == "adamw"
+        return QuickAdam(
+            parameters, rate, weight_decay=config.weight_decay, fused=True, decoupled_weight_decay=decoupled
+        )
+    raise TypeError(f"no optimizer for {config}")
+
+
+def rate_factor(config: ScheduleConfig) -> Callable[[float], float]:
+    """Return the schedule that the config names: the share of the highest rate by the place in the run, 0 to 1."""
+    if isinstance(config, OneCycleConfig):
+        warmup = config.warmup
+        start = 1 / 25  # of the highest rate, as in torch's OneCycleLR
+        return lambda place: (
+            start + (1 - start) * place / warmup if place < warmup else _cosine((place - warmup) / (1 - warmup))
+        )
+    return _cosine if config.name == "cosine" else lambda _: 1.0
+
+
+def _cosine(place: float) -> float:
+    """Fall from 1 to 0 along half a cosine (Loshchilov and Hutter 2017, equation 5)."""
+    return (1 + math.cos(math.pi * place)) / 2
