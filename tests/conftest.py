@@ -1,26 +1,25 @@
-"""What the tests share: the real MNIST unpacked once, tiny runs on it, and commands run as a user runs them."""
+"""What the tests share: a few images of MNIST, tiny runs on them, and commands run as a user runs them."""
 
 import runpy
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
+import lightning.pytorch as L
 import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image, ImageDraw
-from quick_export import quick_export
 from web_page import Page, serving
 
 from digits.command_line import as_typed, checked
-from digits.config import ROOT, TrainConfig
+from digits.config.train import TrainConfig
 from digits.data import mnist
-from digits.data.datamodule import MNISTDataModule
-from digits.training import train
+from digits.files import ROOT
+from digits.training.run import fit, plan, session, train
 
 Train = Callable[..., Path]
 
@@ -48,30 +47,63 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(data_dir: Path) -> list[str]:
+def few(data_dir: Path) -> Path:
+    """A file with 768 of MNIST's training images and 500 of its test images."""
+    train_set, test_set = (mnist.read(data_dir, train) for train in (True, False))
+    path = data_dir / "few.npz"
+    np.savez(
+        path,
+        x_train=train_set.images[:768],
+        y_train=train_set.labels[:768],
+        x_test=test_set.images[:500],
+        y_test=test_set.labels[:500],
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(data_dir: Path, few: Path) -> list[str]:
     """Overrides that make a run take a second: few images, one epoch; and keep it out of the project's folders."""
     return [
+        f"data.path='{few}'",
         f"data.dir='{data_dir}'",
-        "data.train_size=512",
         "data.val_size=256",
-        "data.drawings=40",
+        "data.synthetic_count=40",
         "trainer.max_epochs=1",
-        "trainer.precision=32-true",
+        "trainer.accelerator=cpu",
     ]
 
 
 def settings(*overrides: str) -> TrainConfig:
     """Compose conf/train.yaml, with overrides as a user types them."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return checked(compose("train", overrides=[as_typed(one) for one in overrides]), TrainConfig)
+        return checked(compose("train", overrides=[as_typed(override) for override in overrides]), TrainConfig)
+
+
+def fitted(typed: list[str], callbacks: Sequence[L.Callback] = ()) -> Path:
+    """Plan and fit a run, without its test and its model.onnx; return its folder."""
+    planned = plan(settings(*typed), typed)
+    with session(planned):
+        fit(planned, callbacks)
+    return planned.folder
+
+
+@pytest.fixture
+def fit_tiny(tiny: list[str], tmp_path: Path) -> Train:
+    """Fit a tiny run in this process, and no more; returns its folder."""
+
+    def run(*overrides: str, callbacks: Sequence[L.Callback] = ()) -> Path:
+        return fitted([*tiny, f"outputs_dir={tmp_path / 'outputs'}", *overrides], callbacks)
+
+    return run
 
 
 @pytest.fixture
 def train_tiny(tiny: list[str], tmp_path: Path) -> Train:
-    """Train a tiny run in this process; gives its folder."""
+    """Train a tiny run in this process to its end; returns its folder."""
 
     def run(*overrides: str) -> Path:
-        typed = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", *overrides]
+        typed = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", *overrides]
         return train(settings(*typed), typed)
 
     return run
@@ -79,7 +111,7 @@ def train_tiny(tiny: list[str], tmp_path: Path) -> Train:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
-    """The folder of a finished run that reads most digits right: outputs/lenet5/finished."""
+    """The folder of a finished run that reads most digits correctly: outputs/lenet5/finished."""
     outputs = tmp_path_factory.mktemp("finished") / "outputs"
     typed = [
         f"data.dir={data_dir}",
@@ -93,37 +125,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     return train(settings(*typed), typed)
 
 
-@pytest.fixture(autouse=True)
-def exports_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let torch export each network once: it is a third of a tiny run. test_model_file.py exports in earnest."""
-    monkeypatch.setattr("digits.training.export", quick_export)
-
-
-@pytest.fixture(autouse=True)
-def pictures_are_quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a figure be a grey pixel: drawing them is half of a tiny run. The tests of pictures draw in earnest."""
-    if not {"benchmarks", "tracking", "test_comparing.py"} & set(request.path.parts):
-        grey = np.full((1, 1, 3), 128, np.uint8)
-        monkeypatch.setattr("digits.tracking.figures.drawn", lambda _: grey)
-
-
-intact = cache(mnist._is_intact)
-
-
-@pytest.fixture(autouse=True)
-def tests_are_quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a tiny run be tested with 2,000 of MNIST's 10,000 images, whose files are looked at only once."""
-    prepare = MNISTDataModule.prepare_data
-
-    def prepare_few(self: MNISTDataModule) -> None:
-        prepare(self)
-        if self.config.path is None and self.read is not None:
-            train, (images, labels) = self.read
-            self.read = train, (images[:2000], labels[:2000])
-
-    if not {"tracking", "data"} & set(request.path.parts):
-        monkeypatch.setattr(MNISTDataModule, "prepare_data", prepare_few)
-        monkeypatch.setattr(mnist, "_is_intact", lambda path, md5: path.is_file() and intact(path, md5))
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, to change: outputs/lenet5/finished in the test's folder."""
+    return Path(shutil.copytree(finished, tmp_path / "outputs" / "lenet5" / "finished"))
 
 
 @pytest.fixture
@@ -144,16 +149,15 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
 
 @pytest.fixture
-def web(tmp_path: Path, finished: Path) -> Iterator[Page]:
+def web(copied: Path) -> Iterator[Page]:
     """The draw page, with a finished run beside the shipped network."""
-    shutil.copytree(finished, tmp_path / "outputs" / "lenet5" / "finished")
-    with serving(tmp_path) as page:
+    with serving(copied.parents[2]) as page:
         yield page
 
 
 @pytest.fixture
 def draw(tmp_path: Path) -> Callable[..., Path]:
-    """Draw a 7 as a person might, dark on light, and save it; gives the file."""
+    """Draw a 7 as a person might, dark on light, and save it; returns the file."""
 
     def save(name: str = "seven.png", ink: int = 20, paper: int = 235, side: int = 200) -> Path:
         picture = Image.new("L", (side, side), paper)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from digits.data.forms import DIGITS, OTHERS
-from digits.data.strokes import sample
+from digits.data.synthetic.forms import DIGITS, OTHERS
+from digits.data.synthetic.strokes import sample
 
 PLAIN = {"0": 0, "1": 3, "2": 0, "3": 0, "4": 5, "5": 0, "6": 0, "7": 0, "8": 0, "9": 0}
 """A form of each digit that anybody would recognise."""
@@ -45,17 +45,17 @@ def write(picture: Image.Image, places: Sequence[Place], height: int, pen: int, 
 
 
 def row(text: str, left: float = 15, top: float = 40, step: float = 70) -> list[Place]:
-    """Give the places of digits beside each other."""
+    """Return the places of digits beside each other."""
     return [(name, left + number * step, top) for number, name in enumerate(text)]
 
 
 def brightness(picture: Image.Image) -> NDArray[np.float32]:
-    """Give a picture as handwriting/ takes it."""
+    """Return a picture as handwriting/ takes it."""
     return np.asarray(picture.convert("L"), dtype=np.float32)
 
 
 def shade(picture: Image.Image, darkest: float) -> NDArray[np.float32]:
-    """Give the brightness under a light that falls off to one corner, down to a share of it there."""
+    """Return the brightness under a light that falls off to one corner, down to a share of it there."""
     values = brightness(picture)
     down, across = np.meshgrid(*(np.linspace(0, 1, side) for side in values.shape), indexing="ij")
     return (values * (1 - (1 - darkest) * (down + across) / 2)).astype(np.float32)

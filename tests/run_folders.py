@@ -26,7 +26,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
-    """Give the rows of metrics.csv but for what a clock says."""
+    """Return the rows of metrics.csv but for what a clock says."""
     with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
         return [{key: row[key] for key in row if key not in CLOCK} for row in csv.DictReader(file)]
 

@@ -25,16 +25,20 @@ from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
 from scipy.io import savemat
 
-from digits import checkpoints, resuming, runs
-from digits.command_line import _settings, as_typed, checked, explain
-from digits.config import ROOT, TrainConfig, seconds
+from digits import runs
+from digits.command_line import all_settings, as_typed, checked, explain
+from digits.config.train import TrainConfig
 from digits.data import sources
 from digits.errors import UserError
+from digits.files import ROOT, csv_text, write_text
+from digits.handwriting.labelled import find_labelled
 from digits.handwriting.load import brightness, open_picture
-from digits.models.build import build
+from digits.models.build import build_network
 from digits.reading.arrays import read_images
-from digits.reading.labelled import find_labelled
 from digits.reading.reader import SHIPPED, Reader
+from digits.training import checkpoints, resume
+from digits.training.classifier import DigitClassifier
+from digits.training.interrupt import seconds
 
 TRIED = trying(max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 FEWER = trying(TRIED, max_examples=25)
@@ -84,7 +88,7 @@ class Kind:
 def of_runs(folder: Path) -> list[Kind]:
     """What a run's folder has."""
     made = settings("model=sigmoid")
-    model = build(made)
+    model = DigitClassifier(build_network(made.model), made)
     checkpoint = (folder / runs.LAST_CHECKPOINT).read_bytes()
     small = io.BytesIO()
     parts = torch.load(io.BytesIO(checkpoint), weights_only=True)
@@ -94,7 +98,7 @@ def of_runs(folder: Path) -> list[Kind]:
         Kind(
             "config",
             (folder / runs.CONFIG_FILE).read_bytes(),
-            lambda path: resuming.load_settings(path.parent),
+            lambda path: resume.load_settings(path.parent),
             runs.CONFIG_FILE,
         ),
         Kind(
@@ -217,7 +221,7 @@ def test_any_grey_picture_comes_back_as_it_was(
 def test_any_figures_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, losses: list[float]) -> None:
     folder = tmp_path_factory.mktemp("run")
     rows = [{"epoch": epoch, "step": 3 * epoch, "train/loss": loss} for epoch, loss in enumerate(losses)]
-    runs.write_text(folder / runs.METRICS_FILE, runs.as_csv(rows))
+    write_text(folder / runs.METRICS_FILE, csv_text(rows))
     assert runs.read_metrics(folder) == rows
 
 
@@ -236,7 +240,7 @@ def test_a_duration_is_its_seconds(days: int, hours: int, minutes: int, rest: in
     assert seconds(f"{minutes}:{rest:02}") == 60 * minutes + rest
 
 
-KEYS = sorted(_settings(TrainConfig))
+KEYS = sorted(all_settings(TrainConfig))
 VALUES = st.one_of(
     st.integers(-(2**40), 2**40).map(str),
     st.floats().map(str),

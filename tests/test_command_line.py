@@ -8,7 +8,7 @@ import pytest
 from conftest import Command
 
 from digits.command_line import as_typed
-from digits.config import ROOT
+from digits.files import ROOT
 
 MISTAKES = {
     "trainer.max_epoch=3": "did you mean trainer.max_epochs?",

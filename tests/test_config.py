@@ -4,13 +4,16 @@ import pytest
 from conftest import settings
 from hydra import compose, initialize_config_dir
 
-from digits.command_line import _settings, checked
-from digits.config import NAMED, ROOT, CompareConfig, EnsembleConfig, EvaluateConfig, TrainConfig
-from digits.reading.config import PredictConfig, ScoreConfig
-from digits.searching.config import SweepConfig
+from digits.command_line import all_settings, checked
+from digits.config import commands
+from digits.config.sweep import SweepConfig
+from digits.config.train import GROUPS, TrainConfig
+from digits.files import ROOT
 
 OPTIONS = sorted(
-    f"{file.parent.name}={file.stem}" for file in (ROOT / "conf").glob("*/*.yaml") if file.parent.name != "hydra"
+    f"{group}={file.relative_to(ROOT / 'conf' / group).with_suffix('')}"
+    for group in ("augment", "data", "experiment", "model", "optimizer", "schedule", "space", "trainer")
+    for file in (ROOT / "conf" / group).rglob("*.yaml")
 )
 
 
@@ -19,36 +22,39 @@ def test_every_option_fits_its_dataclass(option: str) -> None:
     group, name = option.split("=")
     if group == "experiment":  # a bundle of the others' settings
         assert settings(option) != settings()
-        return
-    if group == "space":  # of sweep.py, for settings that must be there
+    elif group == "space":  # of sweep.py, for settings that must be there
         augment = {"distortion": ["augment=handwriting"]}.get(name, [])
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             config = checked(compose("sweep", overrides=[option, *augment]), SweepConfig)
-        assert set(config.space) <= set(_settings(TrainConfig))
-        return
-    chosen = getattr(settings(option), group)
-    if group in NAMED:
-        assert type(chosen) is NAMED[group][name]
+        assert set(config.space) <= set(all_settings(TrainConfig))
+    elif group in GROUPS:
+        chosen = getattr(settings(option), group)
+        assert type(chosen) is GROUPS[group][name]
         assert chosen.name == name
 
 
-@pytest.mark.parametrize("group", NAMED)
+@pytest.mark.parametrize("group", GROUPS)
 def test_every_name_has_its_file(group: str) -> None:
-    assert sorted(NAMED[group]) == sorted(file.stem for file in (ROOT / "conf" / group).iterdir())
+    assert sorted(GROUPS[group]) == sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
 
 
 @pytest.mark.parametrize(
-    ("name", "schema"),
+    ("name", "schema", "needed"),
     [
-        ("compare", CompareConfig),
-        ("ensemble", EnsembleConfig),
-        ("evaluate", EvaluateConfig),
-        ("predict", PredictConfig),
-        ("score", ScoreConfig),
+        ("benchmark", commands.BenchmarkConfig, []),
+        ("compare", commands.CompareConfig, []),
+        ("draw", commands.DrawConfig, []),
+        ("evaluate", commands.EvaluateConfig, []),
+        ("predict", commands.PredictConfig, ["img=a.png"]),
+        ("score", commands.ScoreConfig, ["pictures=a"]),
     ],
 )
-def test_the_other_entry_points_fit(name: str, schema: type) -> None:
+def test_the_other_entry_points_fit(name: str, schema: type, needed: list[str]) -> None:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        needed = {"ensemble": ["runs=[a,b]"], "predict": ["img=a.png"], "score": ["pictures=a"]}
-        config = compose(name, overrides=needed.get(name, []))
+        config = compose(name, overrides=needed)
     assert isinstance(checked(config, schema), schema)
+    assert set(all_settings(schema)) == set(config)
+
+
+def test_the_default_run_has_few_settings() -> None:
+    assert len(all_settings(TrainConfig)) <= 75

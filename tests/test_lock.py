@@ -6,7 +6,7 @@ import tomllib
 
 from packaging.requirements import Requirement
 
-from digits.config import ROOT
+from digits.files import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()

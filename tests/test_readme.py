@@ -16,8 +16,8 @@ import torch
 from conftest import Command
 from scipy.io import savemat
 
-from digits.config import ROOT
 from digits.data import mnist
+from digits.files import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -48,7 +48,7 @@ def test_there_is_no_command_that_nothing_runs() -> None:
 def workplace(
     tmp_path: Path, finished: Path, draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, data_dir: Path
 ) -> list[str]:
-    """A folder with the README's files in it, as the working directory; gives what makes a command tiny."""
+    """A folder with the README's files in it, as the working directory; returns what makes a command tiny."""
     images, labels = mnist.read(data_dir, train=True)
     pixels, columns = images[:10_800].view(-1, 784).numpy(), labels[:10_800, None].numpy()
     savemat(tmp_path / "mnist-original.mat", {"data": pixels.T, "label": columns.T.astype(float)})
@@ -71,7 +71,7 @@ def test_every_command_of_ours_works(line: str, command: Command, workplace: lis
     name = Path(script).stem
     if "run_name=teacher" in arguments:
         shutil.rmtree(Path("outputs", "convnet"))  # what this command makes
-    teaching = ["data.mine=mine", "data.steps_per_epoch=4"] if "experiment=my_hand" in arguments else []
+    teaching = ["data.own_digits=mine", "data.steps_per_epoch=4"] if "experiment=my_hand" in arguments else []
     assert python == "python"
     assert (ROOT / script).exists()
     shorter = {"train": [*tiny, *teaching], "sweep": tiny, "compare": [f"settings=[{','.join(tiny)}]"]}

@@ -3,16 +3,33 @@
 from pathlib import Path
 
 import pytest
-from conftest import Command, Train
+from conftest import Command
 
 from digits import runs
 from digits.errors import UserError
+from digits.files import atomic_write, write_text
 
 
-def test_a_run_name_is_not_used_twice(train_tiny: Train) -> None:
-    train_tiny("run_name=mine")
-    with pytest.raises(UserError, match=r"run_name=mine: .*mine is there already; .* resume="):
-        train_tiny("run_name=mine")
+def test_a_run_name_is_not_used_twice(tmp_path: Path) -> None:
+    folder = runs.create(str(tmp_path), "lenet5", "mine")
+    (folder / "events.out.tfevents.1").write_bytes(b"")
+    for file, right in (
+        (None, "choose another name, or start it again: resume=auto"),
+        (runs.LAST_CHECKPOINT, "choose another name, or go on with it: resume=.*mine"),
+        (Path(runs.MODEL_FILE), "choose another name, or train it further: resume=.*mine trainer.max_epochs=N"),
+    ):
+        if file is not None:
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).write_bytes(b"")
+        with pytest.raises(UserError, match=rf"run_name=mine: .*mine is there already; {right}"):
+            runs.create(str(tmp_path), "lenet5", "mine", restart=file is not None)
+
+
+def test_a_run_that_kept_nothing_starts_again_in_its_folder(tmp_path: Path) -> None:
+    folder = runs.create(str(tmp_path), "lenet5", "mine")
+    (folder / "events.out.tfevents.1").write_bytes(b"")
+    assert runs.create(str(tmp_path), "lenet5", "mine", restart=True) == folder
+    assert list(folder.iterdir()) == []
 
 
 def test_runs_of_the_same_second_get_their_own_folders(tmp_path: Path) -> None:
@@ -31,10 +48,10 @@ def test_outputs_that_cannot_be_written_are_named(command: Command, tiny: list[s
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "file.txt"
-    runs.write_text(target, "before")
+    write_text(target, "before")
 
     def fail_half_way() -> None:
-        with runs.whole(target) as temporary:
+        with atomic_write(target) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 
@@ -43,12 +60,12 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert target.read_text(encoding="utf-8") == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["file.txt"]
     with pytest.raises(UserError, match="cannot be written"):
-        runs.write_text(tmp_path / "nowhere" / "file.txt", "text")
+        write_text(tmp_path / "nowhere" / "file.txt", "text")
 
 
 def test_relative_folders_are_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert runs.newest_unfinished("outputs", "no such model") is None
+    assert runs.unfinished("outputs", "no such model") == []
     assert runs.newest_finished("outputs/no such folder") is None
     shown = runs.create(str(tmp_path / "here"), "lenet5", "one")
     (shown / runs.MODEL_FILE).write_bytes(b"")

@@ -12,8 +12,8 @@ import numpy as np
 from hand import STROKES
 from PIL import Image, ImageDraw
 
+from digits.config.commands import DrawConfig
 from digits.web.app import SIDE
-from digits.web.config import DrawConfig
 from digits.web.networks import Networks
 from digits.web.server import listen, server
 
@@ -38,7 +38,7 @@ class Page:
     """A server that runs, and its folders."""
 
     port: int
-    mine: Path
+    own_digits: Path
     outputs: Path
 
     @property
@@ -58,15 +58,20 @@ class Page:
             connection.close()
 
     def saved(self) -> list[str]:
-        """Give the names of all that is in the folder of drawings, hidden files too."""
-        return sorted(file.name for file in self.mine.iterdir()) if self.mine.exists() else []
+        """Return the names of all that is in the folder of drawings, hidden files too."""
+        return sorted(file.name for file in self.own_digits.iterdir()) if self.own_digits.exists() else []
 
 
 @contextmanager
 def serving(folder: Path, host: str = "127.0.0.1") -> Iterator[Page]:
-    """Serve the page, with the shipped network first; runs are in folder/outputs, drawings go to folder/mine."""
+    """Serve the page, with the shipped network first; runs are in folder/outputs, drawings go to folder/own_digits."""
     config = DrawConfig(
-        run="shipped", host=host, port=0, open=False, mine=str(folder / "mine"), outputs_dir=str(folder / "outputs")
+        run="shipped",
+        host=host,
+        port=0,
+        open=False,
+        own_digits=str(folder / "own_digits"),
+        outputs_dir=str(folder / "outputs"),
     )
     with listen(config.host, config.port) as listener:
         running = server(config, Networks(config.run, config.outputs_dir), listener)
@@ -75,14 +80,14 @@ def serving(folder: Path, host: str = "127.0.0.1") -> Iterator[Page]:
         while not running.started:
             time.sleep(0.01)
         try:
-            yield Page(listener.getsockname()[1], folder / "mine", folder / "outputs")
+            yield Page(listener.getsockname()[1], folder / "own_digits", folder / "outputs")
         finally:
             running.should_exit = True
             thread.join()
 
 
 def drawn(digits: str) -> bytes:
-    """Give what the page sends of digits that are drawn on it beside each other."""
+    """Return what the page sends of digits that are drawn on it beside each other."""
     picture = Image.new("L", (SIDE, SIDE), 255)
     for place, digit in enumerate(digits):
         for stroke in STROKES[digit]:

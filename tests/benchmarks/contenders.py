@@ -1,20 +1,20 @@
 """Contenders for the tests, in a module that another process imports quickly."""
 
-from digits.benchmarks.turns import Turns
+from digits.benchmarks.round_robin import RoundRobin
 
 
-def steady(turns: Turns, images: int) -> None:
+def steady(turns: RoundRobin, images: int) -> None:
     """Take turns of no work."""
     while True:
         turns.wait(images)
 
 
-def broken(turns: Turns) -> None:
+def broken(turns: RoundRobin) -> None:
     """Fail in the first turn."""
     turns.wait()
     raise ValueError("as it must")
 
 
-def ended(turns: Turns) -> None:
+def ended(turns: RoundRobin) -> None:
     """End in the first turn."""
     turns.wait()

@@ -11,11 +11,11 @@ import pytest
 import torch
 from conftest import settings
 
+from digits.config.data import DataConfig
 from digits.data import mnist
-from digits.data.chunks import ChunkSampler, Share
-from digits.data.config import DataConfig
 from digits.data.datamodule import MNISTDataModule, split
-from digits.data.strokes import NOT_A_DIGIT
+from digits.data.sampler import ChunkSampler, Share
+from digits.data.synthetic.strokes import NOT_A_DIGIT
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,14 @@ def config(data_dir: Path, **changes: Any) -> DataConfig:
     return replace(settings(f"data.dir={data_dir}").data, **changes)
 
 
+def module(data_dir: Path, seed: int = 1, processes: int = 1, **changes: Any) -> MNISTDataModule:
+    data = MNISTDataModule(config(data_dir, **changes), settings().augment, seed, processes)
+    data.setup("fit")
+    return data
+
+
 def test_the_default_split_never_changes(labels: Any) -> None:
-    held_out, used = split(labels, 5000, None, 0)
+    held_out, used = split(labels, 5000, None)
     digest = hashlib.sha256(held_out.numpy().astype("<i8").tobytes()).hexdigest()
     assert digest == "f21fb36628287aa78d0a42c9eebbf1b15d71781e24357cf23b01f4452a68f5c2"
     assert len(held_out) == 5000
@@ -38,7 +44,7 @@ def test_the_default_split_never_changes(labels: Any) -> None:
 
 @pytest.mark.parametrize(("val_size", "train_size"), [(5000, None), (5000, 100), (17, 1000), (0, 10), (59_990, None)])
 def test_held_out_and_used_images_are_stratified(labels: Any, val_size: int, train_size: int | None) -> None:
-    held_out, used = split(labels, val_size, train_size, 3)
+    held_out, used = split(labels, val_size, train_size)
     assert len(held_out) == val_size
     assert len(used) == (train_size or 60_000 - val_size)
     assert not set(held_out.tolist()) & set(used.tolist())
@@ -48,25 +54,17 @@ def test_held_out_and_used_images_are_stratified(labels: Any, val_size: int, tra
         assert np.abs(counts - frequency * len(part)).max() <= 2
 
 
-def test_the_split_depends_on_its_own_seed_alone(data_dir: Path) -> None:
-    parts = []
-    for seed, split_seed in ((1, 0), (2, 0), (1, 1)):
-        data = MNISTDataModule(
-            config(data_dir, split_seed=split_seed, train_size=100, val_size=100), settings().augment, [seed]
-        )
-        data.setup("fit")
-        parts.append((data.train_set.images, data.val_set.images))
-    assert torch.equal(parts[0][0], parts[1][0])
-    assert torch.equal(parts[0][1], parts[1][1])
-    assert not torch.equal(parts[0][0], parts[2][0])
-    assert not torch.equal(parts[0][1], parts[2][1])
+def test_the_split_does_not_depend_on_the_runs_seed(data_dir: Path) -> None:
+    first, second = (module(data_dir, seed, train_size=100, val_size=100) for seed in (1, 2))
+    assert torch.equal(first.train_set.images, second.train_set.images)
+    assert torch.equal(first.val_set.images, second.val_set.images)
 
 
 def batches(chunk_size: int, seed: int, epoch: int, *others: Share, batches_per_epoch: int = 100) -> list[list[int]]:
     """The indices of each mini-batch: 10 from the first 1,000 images, and what the other shares add."""
     shares = [Share(range(1000), 10), *others]
     sampler = ChunkSampler(
-        lambda *_: shares, lambda _: batches_per_epoch, chunk_size, [seed], lambda: epoch, torch.device("cpu")
+        lambda _: shares, lambda _: batches_per_epoch, chunk_size, seed, lambda: epoch, torch.device("cpu")
     )
     chunks = list(sampler)
     size = sum(share.per_batch for share in shares)
@@ -99,28 +97,29 @@ def test_each_mini_batch_has_its_shares_in_their_order() -> None:
     assert found == batches(64, 1, 0, Share(range(1000, 1030), 2), Share(range(1030, 1100), 3))
 
 
-def test_drawings_are_resident_behind_mnist(data_dir: Path) -> None:
-    drawn = config(data_dir, train_size=100, val_size=20, batch_size=50, strokes=0.2, negatives=0.1, drawings=20)
-    data = MNISTDataModule(drawn, settings().augment, [1])
-    data.setup("fit")
+def test_a_pass_is_cut_to_what_processes_can_share() -> None:
+    share = Share(range(103), 10, divisor=4)
+    assert (share.pass_size, share.batches) == (100, 10)
+    assert Share(range(7), 4, divisor=2).batches == 2
+
+
+def test_synthetic_images_are_resident_behind_mnist(data_dir: Path) -> None:
+    drawn = {"synthetic_fraction": 0.2, "negative_fraction": 0.1, "synthetic_count": 20}
+    data = module(data_dir, train_size=100, val_size=20, batch_size=50, **drawn)
     assert data.train_set.labels[100:].tolist() == [*range(10), *range(10), *[NOT_A_DIGIT] * 20]
-    assert [(share.images, share.per_batch) for share in data.shares] == [
-        (range(100), 35),
-        (range(100, 120), 10),
-        (range(120, 140), 5),
-    ]
+    shares = [(share.images, share.per_batch) for share in data.shares]
+    assert shares == [(range(100), 35), (range(100, 120), 10), (range(120, 140), 5)]
     assert data.steps(1) == 3
     assert data.images_in(0) == 100 + 3 * 15
-    assert {kind: len(one) for kind, one in data.drawn.items()} == {"digits": 2, "negatives": 2}
+    assert {kind: len(images) for kind, images in data.synthetic.items()} == {"digits": 2, "negatives": 2}
 
 
 def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
-    data = MNISTDataModule(config(data_dir, train_size=100, val_size=0), settings().augment, [1])
+    data = module(data_dir, train_size=100, val_size=0)
     data.trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-    data.setup("test")
     images, labels, indices = next(iter(data.test_dataloader()))
     assert images.dtype == torch.uint8
-    ((scaled, same_labels, _, _),) = data.on_after_batch_transfer((images, labels, indices), 0)
+    ((scaled, same_labels),) = data.on_after_batch_transfer((images, labels, indices), 0)
     assert scaled.shape == (500, 1, 28, 28)
     assert scaled.dtype == torch.float32
     assert torch.equal((scaled * 255).round().to(torch.uint8)[:, 0], images)
@@ -129,19 +128,17 @@ def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
 
 
 def test_steps_are_counted_with_the_last_smaller_batch(data_dir: Path) -> None:
-    data = MNISTDataModule(config(data_dir, train_size=257, batch_size=128), settings().augment, [1])
-    data.setup("fit")
-    assert data.steps(1) == 3
+    assert module(data_dir, train_size=257).steps(1) == 3
+    assert module(data_dir, processes=2, train_size=257).steps(1) == 2
 
 
 def test_later_epochs_take_the_images_with_the_largest_losses(data_dir: Path) -> None:
-    data = MNISTDataModule(config(data_dir, train_size=100, hardest=0.1, batch_size=4), settings().augment, [1])
-    data.setup("fit")
-    data.losses = (torch.arange(100.0) % 50).unsqueeze(0)
-    assert data.shares_of(0) == data.shares
-    (share,) = data.shares_of(1)
+    data = module(data_dir, train_size=100, hard_example_fraction=0.1, batch_size=4)
+    data.losses = torch.arange(100.0) % 50
+    assert data.shares_in(0) == data.shares
+    (share,) = data.shares_in(1)
     assert list(share.images) == [45, 46, 47, 48, 49, 95, 96, 97, 98, 99]
     assert (data.steps(1), data.steps(3)) == (25, 25 + 3 + 3)
     assert [data.images_in(epoch) for epoch in (0, 1, 2)] == [100, 10, 10]
-    found = torch.cat(list(ChunkSampler(data.shares_of, data.steps_in, 2, [1], lambda: 1, torch.device("cpu"))))
-    assert sorted(found.tolist()) == list(share.images)
+    sampler = ChunkSampler(data.shares_in, data.steps_in, 2, 1, lambda: 1, torch.device("cpu"))
+    assert sorted(torch.cat(list(sampler)).tolist()) == list(share.images)

@@ -10,7 +10,7 @@ from torchvision.datasets import MNIST
 
 from digits.data import mnist
 from digits.errors import UserError
-from digits.models.classifier import MEAN, STD
+from digits.models.standardize import MEAN, STD
 
 
 def raw(folder: Path) -> Path:

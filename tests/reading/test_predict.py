@@ -42,9 +42,9 @@ def test_json_and_csv_hold_the_same(command: Command, finished: Path, draw: Draw
     assert [record["reason"] for record in records] == [row["reason"] for row in rows] == ["no ink", ""]
     assert records[0]["confidence"] is None
     assert rows[0]["confidence"] == ""
-    chances = [records[1][f"p{digit}"] for digit in range(10)]
-    assert sum(chances) == pytest.approx(1, abs=1e-4)
-    assert records[1]["confidence"] == max(chances) == float(rows[1]["confidence"])
+    params = [records[1][f"p{digit}"] for digit in range(10)]
+    assert sum(params) == pytest.approx(1, abs=1e-4)
+    assert records[1]["confidence"] == max(params) == float(rows[1]["confidence"])
 
 
 def test_files_folders_patterns_and_lists(command: Command, finished: Path, draw: Draw, tmp_path: Path) -> None:

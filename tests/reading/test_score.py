@@ -11,9 +11,9 @@ from conftest import Command
 from drawn_pages import page, row
 from PIL import Image
 
-from digits.data import formats
 from digits.errors import UserError
-from digits.reading.labelled import find_labelled
+from digits.formats import npz as npz_format
+from digits.handwriting.labelled import find_labelled
 from digits.reading.score import auroc
 
 
@@ -160,7 +160,7 @@ def test_wrong_settings_are_one_line(command: Command, tmp_path: Path, arguments
 
 
 def test_an_archive_that_unpacks_too_far_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "MOST_BYTES", 1000)
+    monkeypatch.setattr(npz_format, "MAX_BYTES", 1000)
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", bytes(2000))
     with pytest.raises(UserError, match="has 2000 bytes unpacked; at most 1000"):

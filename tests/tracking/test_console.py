@@ -14,7 +14,7 @@ def test_a_terminal_shows_a_bar_of_optimizer_steps(train_tiny: Train, monkeypatc
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=100, color_system=None)
     monkeypatch.setattr(console, "console", terminal)
-    monkeypatch.setattr("digits.training.console", terminal)
+    monkeypatch.setattr("digits.training.run.console", terminal)
     train_tiny("data.batch_size=32")
     shown = screen.getvalue()
     assert "16/16 steps" in shown

@@ -15,7 +15,7 @@ from conftest import Command
 from PIL import Image
 from web_page import DRAWING, Page, drawn
 
-from digits.data import mine
+from digits.handwriting import own_digits
 from digits.handwriting.page import normalize
 from digits.web.app import FILES, PAGE, SIDE
 
@@ -144,11 +144,11 @@ def test_a_drawing_is_saved_as_it_is(web: Page) -> None:
         answer = web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING)
         assert answer.status == 201
         said = json.loads(answer.content)
-        assert said["file"] == (web.mine / f"7_{number}.png").as_posix()
+        assert said["file"] == (web.own_digits / f"7_{number}.png").as_posix()
         assert said["saved"] == number
-        assert said["command"] == f"python src/train.py experiment=my_hand data.mine={web.mine}"
+        assert said["command"] == f"python src/train.py experiment=my_hand data.own_digits={web.own_digits}"
     assert web.saved() == ["7_1.png", "7_2.png"]
-    with Image.open(web.mine / "7_1.png") as saved:
+    with Image.open(web.own_digits / "7_1.png") as saved:
         np.testing.assert_array_equal(np.asarray(saved), pixels(drawn("7")))
 
 
@@ -156,41 +156,41 @@ def test_one_of_several_digits_is_saved_alone(web: Page) -> None:
     for content, kind in ((drawn("258"), DRAWING), (page_of("258"), PICTURE)):
         read = json.loads(web.ask(READ, content, kind).content)
         assert web.ask(f"{SAVE}&label=5&digit=1", content, kind).status == 201
-        saved = mine.read(web.mine).images[-1]
+        saved = own_digits.read(web.own_digits).images[-1]
         seen = np.frombuffer(b64decode(read["digits"][1]["image"]), dtype=np.uint8).reshape(28, 28)
         assert np.abs(saved.astype(int) - seen).mean() < 6
     assert web.saved() == ["5_1.png", "5_2.png"]
 
 
 def test_many_at_once_never_write_over_each_other(web: Page) -> None:
-    web.mine.mkdir()
-    (web.mine / "3_7.png").write_bytes(b"somebody's own")
+    web.own_digits.mkdir()
+    (web.own_digits / "3_7.png").write_bytes(b"somebody's own")
     with ThreadPoolExecutor(16) as clients:
         answers = list(clients.map(lambda _: web.ask(f"{SAVE}&label=3&digit=0", drawn("3"), DRAWING), range(40)))
     assert {answer.status for answer in answers} == {201}
     assert web.saved() == sorted(f"3_{number}.png" for number in range(7, 48))
-    assert (web.mine / "3_7.png").read_bytes() == b"somebody's own"
+    assert (web.own_digits / "3_7.png").read_bytes() == b"somebody's own"
 
 
 def test_a_name_that_another_takes_first_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.zeros((28, 28), dtype=np.uint8)
-    mine.save(tmp_path, 4, image)
-    monkeypatch.setattr(mine, "pictures", lambda _: [])  # as they were when this server looked
-    assert mine.save(tmp_path, 4, image).name == "4_2.png"
+    own_digits.save(tmp_path, 4, image)
+    monkeypatch.setattr(own_digits, "pictures", lambda _: [])  # as they were when this server looked
+    assert own_digits.save(tmp_path, 4, image).name == "4_2.png"
 
 
 def test_a_full_folder_takes_no_more(web: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mine, "MOST_SAVED", 1)
+    monkeypatch.setattr(own_digits, "MAX_SAVED", 1)
     assert web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING).status == 201
     answer = web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING)
     assert (answer.status, answer.text) == (
         422,
-        f"{web.mine}: has 1 pictures, and takes no more; move some of them away\n",
+        f"{web.own_digits}: has 1 pictures, and takes no more; move some of them away\n",
     )
 
 
 def test_what_cannot_be_saved_is_said(web: Page) -> None:
-    web.mine.write_text("a file where the folder should be")
+    web.own_digits.write_text("a file where the folder should be")
     answer = web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING)
     assert answer.status == 422
     assert "cannot be written" in answer.text

@@ -15,8 +15,6 @@ from playwright.sync_api import Browser, FilePayload, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 from web_page import Page
 
-from digits.data import mine
-
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )
@@ -198,7 +196,7 @@ def test_a_picture_is_read(browser: Browser, web: Page, way: str) -> None:
         expect(tab.locator("#labels button").first).to_be_disabled()  # it is saved
         tab.keyboard.press("Control+z")
         expect(tab.locator("#hint")).to_be_visible()
-    assert mine.read(web.mine).labels.tolist() == [5]
+    assert own_digits.read(web.own_digits).labels.tolist() == [5]
 
 
 def test_what_is_no_picture_is_said_and_the_drawing_stays(browser: Browser, web: Page) -> None:

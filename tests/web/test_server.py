@@ -20,11 +20,11 @@ from conftest import Command
 from PIL import Image
 from web_page import DRAWING, Page, drawn, serving
 
-from digits.config import ROOT
+from digits.config.commands import DrawConfig
 from digits.errors import UserError
+from digits.files import ROOT
 from digits.web import app, server
-from digits.web.app import LARGEST_PICTURE, SIDE
-from digits.web.config import DrawConfig
+from digits.web.app import MAX_PICTURE, SIDE
 from digits.web.networks import Networks
 from digits.web.server import address_of, draw, listen, show
 
@@ -33,7 +33,13 @@ READ, SAVE = "/read?network=shipped", "/save?network=shipped&label=7&digit=0"
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "src" / "draw.py"), "open=false", f"mine={folder / 'mine'}", *arguments],
+        [
+            sys.executable,
+            str(ROOT / "src" / "draw.py"),
+            "open=false",
+            f"own_digits={folder / 'own_digits'}",
+            *arguments,
+        ],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -47,7 +53,7 @@ def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
     said = process.stdout.readline()
     found = re.fullmatch(r"draw at http://127\.0\.0\.1:(\d+) \(Ctrl-C ends\)\n", said)
     assert found is not None, said
-    page = Page(int(found[1]), tmp_path / "mine", tmp_path / "outputs")
+    page = Page(int(found[1]), tmp_path / "own_digits", tmp_path / "outputs")
     assert json.loads(page.ask(READ, drawn("7"), DRAWING).content)["answer"] == "7"
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60) == ("", "")
@@ -74,7 +80,7 @@ def test_a_taken_port_is_one_line(command: Command) -> None:
         ("port=http", "port=http: must be a whole number"),
         ("open=maybe", "open=maybe: must be true or false"),
         ("run=nowhere.onnx", "run=nowhere.onnx: cannot be read"),
-        ("mine=''", "mine=: must be a folder, or null"),
+        ("own_digits=''", "own_digits=: must be a folder, or null"),
         ("colour=blue", "colour=blue: there is no setting colour"),
     ],
 )
@@ -169,7 +175,7 @@ def send(page: Page, content: bytes) -> bytes:
 
 
 def test_a_body_too_large_is_refused_before_it_comes(web: Page) -> None:
-    for kind, most in (("application/octet-stream", SIDE * SIDE), ("image/png", LARGEST_PICTURE)):
+    for kind, most in (("application/octet-stream", SIDE * SIDE), ("image/png", MAX_PICTURE)):
         connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
         connection.putrequest("POST", READ)
         connection.putheader("Content-Type", kind)

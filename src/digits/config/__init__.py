@@ -1,1 +1,4 @@
-"""What conf/ must fit: a dataclass for each group and each command, with each setting's type, range and meaning."""
+"""What conf/ must fit: a dataclass for each group and each command, with each setting's type and range.
+
+What a setting means, and why it has its default, stands beside it in conf/.
+"""

@@ -1,7 +1,8 @@
-"""What a setting may be, written beside its type: `rate: Annotated[float, Range(0, above=True)]`."""
+"""What a setting may be, written beside its type: `momentum: Annotated[float, between(0, 1, below=True)]`."""
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args, get_type_hints
 
@@ -12,8 +13,15 @@ MAX_COUNT = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Range:
-    """Numbers from low to high; without `high` all finite ones.
+class Rule:
+    """What a value may be, and that in words."""
+
+    allows: Callable[[Any], bool]
+    right: str
+
+
+def between(low: float, high: float = math.inf, above: bool = False, below: bool = False, note: str = "") -> Rule:
+    """Return the rule for numbers from low to high; NaN is never allowed, and without `high` infinity is not.
 
     Args:
         low: the smallest.
@@ -22,87 +30,42 @@ class Range:
         below: whether `high` itself is too large.
         note: what the message adds, such as a unit.
     """
+    start = f"above {low}" if above else str(low)
+    if high == math.inf:
+        right = f"{start} and finite" if above else f"{start} or above and finite"
+    else:
+        right = f"{start}{',' if above else ''} to {'below ' if below else ''}{high}"
 
-    low: float
-    high: float = math.inf
-    above: bool = False
-    below: bool = False
-    note: str = ""
+    def allows(value: float) -> bool:
+        return (value > low if above else value >= low) and (
+            value < high if below or high == math.inf else value <= high
+        )
 
-    def allows(self, value: float) -> bool:
-        """Whether a number is in the range; NaN never is."""
-        low = value > self.low if self.above else value >= self.low
-        return low and (value < self.high if self.below or self.high == math.inf else value <= self.high)
-
-    def __str__(self) -> str:
-        if self.high == math.inf:
-            words = f"above {self.low} and finite" if self.above else f"{self.low} or above and finite"
-        else:
-            start = f"above {self.low}, to" if self.above else f"{self.low} to"
-            words = f"{start} below {self.high}" if self.below else f"{start} {self.high}"
-        return words + self.note
+    return Rule(allows, right + note)
 
 
-class OneOf:
-    """One of some names.
-
-    Args:
-        names: which.
-    """
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-
-    def allows(self, value: str) -> bool:
-        """Whether a text is one of the names."""
-        return value in self.names
-
-    def __str__(self) -> str:
-        return "one of " + ", ".join(self.names)
+def one_of(*names: str) -> Rule:
+    """Return the rule for some names."""
+    return Rule(names.__contains__, "one of " + ", ".join(names))
 
 
-@dataclass(frozen=True)
-class Pattern:
-    """Text of some form.
-
-    Args:
-        regex: what all of it must match.
-        right: the form in words, for the message.
-    """
-
-    regex: str
-    right: str
-
-    def allows(self, value: str) -> bool:
-        """Whether a text has the form."""
-        return re.fullmatch(self.regex, value) is not None
-
-    def __str__(self) -> str:
-        return self.right
+def pattern(regex: str, right: str) -> Rule:
+    """Return the rule for text that matches a regular expression as a whole."""
+    return Rule(lambda text: re.fullmatch(regex, text) is not None, right)
 
 
-@dataclass(frozen=True)
-class NotEmpty:
-    """Any text but the empty one, or a list with at least one value, none of them empty or there twice.
+def not_empty(right: str) -> Rule:
+    """Return the rule for text that is not empty."""
+    return Rule(bool, right)
 
-    Args:
-        right: what it should be, for the message.
-    """
 
-    right: str
-
-    def allows(self, value: str | list[Any]) -> bool:
-        """Whether there is something in it."""
-        if isinstance(value, str):
-            return value != ""
-        return bool(value) and len(set(value)) == len(value) and all(str(part).strip() for part in value)
-
-    def __str__(self) -> str:
-        return self.right
+def distinct(right: str, choices: Callable[[Any], bool] = bool) -> Rule:
+    """Return the rule for a list with at least one value, each a choice and none there twice."""
+    return Rule(lambda values: 0 < len(values) == len(set(values)) and all(map(choices, values)), right)
 
 
 class Settings:
-    """Base of the dataclasses: checks each value by the rules beside its type, where it is not null."""
+    """Base of the dataclasses: checks each value by the rule beside its type, where it is not null."""
 
     PREFIX: ClassVar[str] = ""
     """What stands before a setting's name on the command line, such as `data.`."""
@@ -117,4 +80,4 @@ class Settings:
             value = getattr(self, name)
             for rule in getattr(hint, "__metadata__", ()) if value is not None else ():
                 null = ", or null" if type(None) in get_args(get_args(hint)[0]) else ""
-                require(rule.allows(value), self.PREFIX + name, value, f"{rule}{null}")
+                require(rule.allows(value), self.PREFIX + name, value, rule.right + null)

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from digits.config.checks import MAX_COUNT, NotEmpty, Range, Settings
+from digits.config.checks import MAX_COUNT, Settings, between, not_empty
 from digits.errors import require
 
 MNIST_TRAINING_IMAGES = 60_000
 
-Fraction = Annotated[float, Range(0, 1, below=True)]
+Fraction = Annotated[float, between(0, 1, below=True)]
 """Of a mini-batch."""
 
-Count = Annotated[int | None, Range(1, MAX_COUNT)]
+Count = Annotated[int | None, between(1, MAX_COUNT)]
 
 
 @dataclass
@@ -21,40 +21,22 @@ class DataConfig(Settings):
 
     PREFIX = "data."
 
-    path: Annotated[str | None, NotEmpty("a file or folder")]
-    """The training images: a file (IDX, CSV, .mat, .npz; may be gzipped) or a folder of four IDX files; null: MNIST."""
-    test_path: Annotated[str | None, NotEmpty("a file")]
-    """The file of the test images, where they are not in `path`."""
+    path: Annotated[str | None, not_empty("a file or folder")]
+    test_path: Annotated[str | None, not_empty("a file")]
     test_size: Count
-    """How many images at the end of `path` to test with, where it has training and test images in one."""
     dir: str
-    """The cache folder that the files are unpacked to."""
     batch_size: Count
-    """Images a mini-batch, which is what one optimizer step sees; null: all at once."""
     chunk_size: Count
-    """Mini-batches a chunk: how many steps one call of `training_step` takes; changes the speed, not the result. null:
-    as many as make some 4,000 images, and 16,000 on a GPU."""
     steps_per_epoch: Count
-    """Optimizer steps an epoch; null: as many as a pass over the training images has."""
-    hard_example_fraction: Annotated[float, Range(0, 1, above=True)]
-    """The fraction of the training images that the epochs after the first take: those with the largest loss when last
-    seen (after Loshchilov and Hutter 2016, Online Batch Selection for Faster Training of Neural Networks)."""
-    val_size: Annotated[int, Range(0, MAX_COUNT)]
-    """Training images held out for validation, stratified."""
+    hard_example_fraction: Annotated[float, between(0, 1, above=True)]
+    val_size: Annotated[int, between(0, MAX_COUNT)]
     train_size: int | None
-    """Training images used, stratified; null: all that are not held out."""
     synthetic_fraction: Fraction
-    """The fraction of a mini-batch that is digits drawn by data/synthetic/ instead of MNIST's."""
     negative_fraction: Fraction
-    """The fraction that is non-digits: letters, signs, scribbles; the network learns to be unsure of them."""
-    synthetic_count: Annotated[int, Range(10, 10_000_000)]
-    """How many digits are drawn to take that fraction from, and as many non-digits."""
-    own_digits: Annotated[str | None, NotEmpty("a folder")]
-    """Your own digits: a folder of pictures named LABEL_n, such as draw.py saves; null: own_digits/ in `dir`."""
+    synthetic_count: Annotated[int, between(10, 10_000_000)]
+    own_digits: Annotated[str | None, not_empty("a folder")]
     own_fraction: Fraction
-    """The fraction of a mini-batch that is taken from `own_digits`."""
-    own_weight: Annotated[float, Range(0, 1000, above=True)]
-    """How many times as much as another image each of them counts in the loss."""
+    own_weight: Annotated[float, between(0, 1000, above=True)]
 
     def __post_init__(self) -> None:
         """Check the settings against each other, and make the paths good for any working directory."""
@@ -138,24 +120,15 @@ class AugmentConfig(Settings):
 class DistortionConfig(AugmentConfig):
     """Each image is distorted its own way, evenly from minus to plus each value."""
 
-    rotation: Annotated[float, Range(0, 180)]
-    """Degrees."""
-    shear: Annotated[float, Range(0, 2)]
-    """Pixels to the side for each pixel upwards."""
-    aspect: Annotated[float, Range(0, 2)]
-    """The logarithm of height by width."""
-    scale: Annotated[float, Range(0, 2)]
-    """The logarithm of the size."""
-    shift: Annotated[float, Range(0, 14)]
-    """Pixels, to the side and up or down."""
-    thickness: Annotated[float, Range(0, 1)]
-    """Of the strokes: 1 is a pixel more or less on each side."""
-    elastic: Annotated[float, Range(0, 14)]
-    """The standard deviation of the elastic displacement, in pixels."""
-    end_share: Annotated[float, Range(0, 1)]
-    """The share of the run's epochs, the last ones, in which all this is weaker or stronger."""
-    end_strength: Annotated[float, Range(0, 2)]
-    """How many times as strong it then is."""
+    rotation: Annotated[float, between(0, 180)]
+    shear: Annotated[float, between(0, 2)]
+    aspect: Annotated[float, between(0, 2)]
+    scale: Annotated[float, between(0, 2)]
+    shift: Annotated[float, between(0, 14)]
+    thickness: Annotated[float, between(0, 1)]
+    elastic: Annotated[float, between(0, 14)]
+    end_share: Annotated[float, between(0, 1)]
+    end_strength: Annotated[float, between(0, 2)]
 
     def strength(self, epoch: int, epochs: int) -> float:
         """Return how many times as far as the ranges say an epoch, from 0, of so many distorts."""

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from digits.config.checks import OneOf, Range, Settings
+from digits.config.checks import Settings, between, one_of
 from digits.errors import require
 
 PIXELS, CLASSES = 28 * 28, 10
@@ -26,26 +26,15 @@ class MLPConfig(ModelConfig):
     """A multilayer perceptron: 784 inputs, fully connected layers, 10 outputs; and its loss."""
 
     hidden: list[int]
-    """Units of each hidden layer, from the image to the output; [] for none."""
-    activation: Annotated[str, OneOf("sigmoid", "relu", "tanh")]
-    """Of the hidden layers."""
+    activation: Annotated[str, one_of("sigmoid", "relu", "tanh")]
     biases: bool
-    """Whether each unit has one."""
-    initialisation: Annotated[str, OneOf("torch", "fan_out", "normal", "uniform")]
-    """What the first weights and biases are drawn from: torch (the library's own), fan_out (normal, variance 1/n with n
-    the units of the layer they lead to), normal or uniform."""
+    initialisation: Annotated[str, one_of("torch", "fan_out", "normal", "uniform")]
     spread: float | None
-    """The deviation of normal, the largest value of uniform; null for the other two."""
     input_range: list[float] | None
-    """What a black and a white pixel are to the first layer; null: mean 0 and deviation 1 over MNIST."""
-    output: Annotated[str, OneOf("softmax", "sigmoid")]
-    """softmax, or sigmoid: each output for itself."""
-    loss: Annotated[str, OneOf("cross_entropy", "squared_error")]
-    """cross_entropy (with sigmoid outputs, summed over them) or squared_error (half the sum over the outputs)."""
+    output: Annotated[str, one_of("softmax", "sigmoid")]
+    loss: Annotated[str, one_of("cross_entropy", "squared_error")]
     targets: list[float]
-    """What an output should give for a wrong digit and for the right one."""
-    l2: Annotated[float, Range(0)]
-    """Half of it times the sum of the squared weights, without the biases, is added to the loss."""
+    l2: Annotated[float, between(0)]
 
     def __post_init__(self) -> None:
         """Check the settings against each other."""
@@ -76,30 +65,28 @@ class OptimizerConfig(Settings):
     PREFIX = "optimizer."
 
     name: str
-    learning_rate: Annotated[float, Range(0, above=True)]
-    """The highest learning rate of the run; the schedule scales it."""
+    learning_rate: Annotated[float, between(0, above=True)]
 
 
 @dataclass
 class AdamConfig(OptimizerConfig):
     """Adam; with the name adamw, weight decay decoupled from the gradient."""
 
-    weight_decay: Annotated[float, Range(0)]
+    weight_decay: Annotated[float, between(0)]
 
 
 @dataclass
 class SGDConfig(AdamConfig):
     """Stochastic gradient descent, with Nesterov's momentum where momentum is above 0."""
 
-    momentum: Annotated[float, Range(0, 1, below=True)]
+    momentum: Annotated[float, between(0, 1, below=True)]
 
 
 @dataclass
 class LBFGSConfig(OptimizerConfig):
     """Limited-memory BFGS; a step is an iteration with its line search."""
 
-    history_size: Annotated[int, Range(1, 1000)]
-    """How many steps back the curvature is remembered."""
+    history_size: Annotated[int, between(1, 1000)]
 
 
 @dataclass
@@ -115,5 +102,4 @@ class ScheduleConfig(Settings):
 class OneCycleConfig(ScheduleConfig):
     """Up in a straight line, then down along a cosine."""
 
-    warmup: Annotated[float, Range(0, 1, above=True, below=True)]
-    """The share of the run that the way up takes."""
+    warmup: Annotated[float, between(0, 1, above=True, below=True)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
-from digits.config.checks import NotEmpty, OneOf, Pattern, Range
+from digits.config.checks import between, not_empty, one_of, pattern
 from digits.config.train import TrainConfig
 from digits.errors import require
 
@@ -16,20 +16,12 @@ class SweepConfig(TrainConfig):
     """A search: conf/sweep.yaml. All of train.py's settings, which every trial has unless the space varies them."""
 
     space: dict[str, str]
-    """What to vary: by a setting's key, or a group's, choice(...), interval(...) or int(interval(...)) of Hydra's
-    grammar, with tag(log, ...) around an interval to draw from it on a logarithmic scale."""
-    study: Annotated[str, Pattern(r"\w[\w.-]{0,99}", "a name of up to 100 letters, digits, _, - and .")]
-    """The name of the search, and of its folder in outputs_dir/sweeps/; one that is there goes on."""
-    storage: Annotated[str | None, NotEmpty("a database such as postgresql://user@host/name")]
-    """The database of the study, as SQLAlchemy names it, for several machines; null: study.db in its folder."""
-    trials: Annotated[int, Range(1, 100_000)]
-    """How many are to be finished or pruned, in all processes together."""
-    objective: Annotated[str, OneOf(*DIRECTIONS)]
-    """val/loss or val/accuracy, of the weights that a trial keeps."""
+    study: Annotated[str, pattern(r"\w[\w.-]{0,99}", "a name of up to 100 letters, digits, _, - and .")]
+    storage: Annotated[str | None, not_empty("a database such as postgresql://user@host/name")]
+    trials: Annotated[int, between(1, 100_000)]
+    objective: Annotated[str, one_of(*DIRECTIONS)]
     prune: bool
-    """Whether to stop a trial that is worse than half of the others were after as many epochs."""
-    stale_after: Annotated[int, Range(4, 86_400, note=" seconds")]
-    """Seconds that nothing is heard of a process before another one goes on with its trial."""
+    stale_after: Annotated[int, between(4, 86_400, note=" seconds")]
 
     def __post_init__(self) -> None:
         """Check that every trial is a new run that can be judged."""

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from digits.config.checks import NotEmpty, OneOf, Pattern, Range, Settings
+from digits.config.checks import Rule, Settings, between, not_empty, one_of, pattern
 from digits.config.data import AugmentConfig, DataConfig, DistortionConfig
 from digits.config.model import (
     AdamConfig,
@@ -34,24 +34,20 @@ WITHOUT_INFLUENCE = (
 
 MAX_SEED = 2**32 - 1
 
-FOLDER_NAME = Pattern(r"(?![.\s])[^/\\]*[^/\\\s]", "a folder's name without / or \\, not starting with a dot")
+FOLDER_NAME = pattern(r"(?![.\s])[^/\\]*[^/\\\s]", "a folder's name without / or \\, not starting with a dot")
 
-DURATION = Pattern(
+DURATION = pattern(
     r"(\d{1,3}:){1,3}\d{1,3}", "days:hours:minutes:seconds, without days, or without hours, such as 01:30:00"
 )
 
 
-class OneDevice:
-    """The first device, or the number of one GPU."""
+def _is_one_device(value: Any) -> bool:
+    if isinstance(value, list):
+        return len(value) == 1 and type(value[0]) is int and value[0] >= 0
+    return value == 1 and value is not True
 
-    def allows(self, value: object) -> bool:
-        """Whether it is 1, or a list of one number from 0."""
-        if isinstance(value, list):
-            return len(value) == 1 and type(value[0]) is int and value[0] >= 0
-        return value == 1 and value is not True
 
-    def __str__(self) -> str:
-        return "1, or the number of one GPU in brackets, such as [1] (training uses one device)"
+ONE_DEVICE = Rule(_is_one_device, "1, or the number of one GPU in brackets, such as [1] (training uses one device)")
 
 
 @dataclass
@@ -60,8 +56,7 @@ class EarlyStoppingConfig(Settings):
 
     PREFIX = "trainer.early_stopping."
 
-    patience: Annotated[int | None, Range(1)]
-    """Epochs without a better validation accuracy before the run stops; null: never."""
+    patience: Annotated[int | None, between(1)]
 
 
 @dataclass
@@ -70,22 +65,15 @@ class TrainerConfig(Settings):
 
     PREFIX = "trainer."
 
-    accelerator: Annotated[str, OneOf("auto", "cpu", "gpu")]
-    """auto (an NVIDIA GPU where there is a usable one, else the CPU), cpu or gpu."""
-    devices: Annotated[Any, OneDevice()]
-    """1, or the list of the GPU to use: `1` is the first GPU, `[1]` the second."""
-    precision: Annotated[str, OneOf("32-true", "bf16-mixed", "16-mixed")]
-    """Lightning's names."""
-    max_epochs: Annotated[int, Range(1, 1_000_000)]
+    accelerator: Annotated[str, one_of("auto", "cpu", "gpu")]
+    devices: Annotated[Any, ONE_DEVICE]
+    precision: Annotated[str, one_of("32-true", "bf16-mixed", "16-mixed")]
+    max_epochs: Annotated[int, between(1, 1_000_000)]
     early_stopping: EarlyStoppingConfig
-    checkpoint_every: Annotated[float, Range(0, 86_400, note=" seconds; 0 is after each chunk")]
-    """Seconds between two checkpoints; the end of each epoch is kept as well."""
-    strategy: Annotated[str, OneOf("auto", "ddp")]
-    """auto: one process; ddp: as many as torchrun or SLURM started, which share each mini-batch."""
-    num_nodes: Annotated[int, Range(1, 10_000)]
-    """The machines that these are on, as many on each."""
+    checkpoint_every: Annotated[float, between(0, 86_400, note=" seconds; 0 is after each chunk")]
+    strategy: Annotated[str, one_of("auto", "ddp")]
+    num_nodes: Annotated[int, between(1, 10_000)]
     max_time: Annotated[str | None, DURATION]
-    """How long training may take, [[days:]hours:]minutes:seconds; then it stops so that it can go on. null: any."""
 
     def __post_init__(self) -> None:
         """Check the settings against each other."""
@@ -106,15 +94,10 @@ class TrainConfig(Settings):
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     trainer: TrainerConfig
-    seed: Annotated[int, Range(0, MAX_SEED)]
-    """What the first weights and the order of the images are drawn by."""
+    seed: Annotated[int, between(0, MAX_SEED)]
     run_name: Annotated[str | None, FOLDER_NAME]
-    """The name of the run's folder in outputs_dir/<model>/; null: date and time."""
     resume: str | None
-    """A run's folder or checkpoint to go on from, or auto: the newest unfinished run."""
-    start_from: Annotated[str | None, NotEmpty("a run's folder, an .onnx file, shipped or auto")]
-    """The network whose weights a new run starts with: a run's folder, an .onnx file, shipped, or auto (the newest
-    finished run, or shipped where there is none); it also says what `model` is. null: weights drawn by the seed."""
+    start_from: Annotated[str | None, not_empty("a run's folder, an .onnx file, shipped or auto")]
     outputs_dir: str
 
     def __post_init__(self) -> None:

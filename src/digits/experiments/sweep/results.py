@@ -1,20 +1,23 @@
-"""What came of a study: its best trial, as an experiment to train again, a table, and a picture."""
+"""What came of a study: its best trial, as an experiment to train again, a table, and pictures."""
 
-from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
+import matplotlib as mpl
 import optuna
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from PIL import Image
 
-from digits.config.sweep import DIRECTIONS
 from digits.config.train import GROUPS, result_settings
-from digits.experiments.sweep import figure
-from digits.experiments.sweep.space import trial_settings
+from digits.experiments.sweep.space import Search, trial_settings
+from digits.files import csv_text, made_folder, write_picture, write_text
+from digits.tracking.figures import drawn
 
-SIGNS = {"minimize": 1, "maximize": -1}
-"""What makes the least of the best."""
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EXPERIMENT = """\
 # @package _global_
@@ -23,23 +26,50 @@ defaults:
 """
 
 
-def best(done: Sequence[FrozenTrial], objective: str) -> FrozenTrial | None:
-    """Return the best of the finished trials, the first of equals; None where there is none."""
-    sign = SIGNS[DIRECTIONS[objective]]
-    finished = [trial for trial in done if trial.state == TrialState.COMPLETE]
-    return min(finished, key=lambda trial: (sign * (trial.value or 0.0), trial.number), default=None)
+def done(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that are finished or pruned."""
+    return study.get_trials(deepcopy=False, states=DONE)
 
 
-def row(trial: FrozenTrial, objective: str) -> dict[str, Any]:
+def best(study: optuna.Study) -> FrozenTrial | None:
+    """Return the best of the finished trials; None where there is none."""
+    finished = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    return study.best_trial if finished else None
+
+
+def write(study: optuna.Study, objective: str, search: Search, folder: Path) -> None:
+    """Write table.csv, history.png and importance.png, and the best trial as an experiment, to the study's folder."""
+    trials = done(study)
+    if not trials:
+        return
+    write_text(folder / "table.csv", csv_text([_row(trial, objective) for trial in trials]))
+    best_trial = best(study)
+    if best_trial is None:
+        return
+    title = f"{objective} {best_trial.value:.5g}, the best of {len(trials)} trials of the study {study.study_name}"
+    overrides = search.trial({key: str(value) for key, value in best_trial.params.items()})
+    file = made_folder("outputs_dir", folder / "experiment") / f"{study.study_name}.yaml"
+    write_text(file, _experiment(overrides, title))
+    mpl.use("Agg")  # Optuna draws with pyplot, which would look for a screen
+    plots = optuna.visualization.matplotlib
+    axes = [("history", plots.plot_optimization_history(study, target_name=objective))]
+    if len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) > 1:
+        axes.append(("importance", plots.plot_param_importances(study, target_name=objective)))
+    for name, plot in axes:
+        write_picture(folder / f"{name}.png", Image.fromarray(drawn(cast("Figure", plot.figure))))
+    mpl.pyplot.close("all")
+
+
+def _row(trial: FrozenTrial, objective: str) -> dict[str, Any]:
     """Return a trial's row of table.csv; of a pruned one the objective is that of its last epoch."""
-    value = trial.value if trial.state == TrialState.COMPLETE else trial.intermediate_values.get(trial.last_step or 0)
-    state = "finished" if trial.state == TrialState.COMPLETE else "pruned"
-    start = {"trial": trial.number, "state": state, objective: value, "epochs": trial.last_step or 0}
-    return {**start, **trial.params, "folder": trial.user_attrs.get("folder", "")}
+    is_finished, epochs = trial.state == TrialState.COMPLETE, trial.last_step or 0
+    value = trial.value if is_finished else trial.intermediate_values.get(epochs)
+    start = {"trial": trial.number, "state": "finished" if is_finished else "pruned", objective: value}
+    return {**start, "epochs": epochs, **trial.params, "folder": trial.user_attrs.get("folder", "")}
 
 
-def experiment(overrides: list[str], title: str) -> str:
-    """Write a trial down as an experiment: its groups, and what it changes in them.
+def _experiment(overrides: list[str], title: str) -> str:
+    """Return a trial as an experiment: its groups, and what it changes in them.
 
     Args:
         overrides: what one would type for the trial.
@@ -54,27 +84,3 @@ def experiment(overrides: list[str], title: str) -> str:
             OmegaConf.update(changed, key, value)
     groups = "".join(f"  - override /{group}: {name}\n" for group, name in names.items())
     return EXPERIMENT.format(title=title) + groups + ("\n" + OmegaConf.to_yaml(changed) if changed else "")
-
-
-def importances(study: optuna.Study, done: Sequence[FrozenTrial]) -> dict[str, float]:
-    """Return what share of the differences between good and bad trials each setting explains.
-
-    After Watanabe, Bansal and Hutter 2023, PED-ANOVA; nothing while fewer than two trials are finished.
-    """
-    finished = sum(trial.state == TrialState.COMPLETE for trial in done)
-    return optuna.importance.get_param_importances(study) if finished > 1 else {}
-
-
-def picture(study: optuna.Study, done: Sequence[FrozenTrial], objective: str) -> Image.Image:
-    """Draw the trials, and what mattered."""
-    rows = [row(trial, objective) for trial in done]
-    of_state = {
-        state: {
-            cells["trial"]: cells[objective]
-            for cells in rows
-            if cells["state"] == state and cells[objective] is not None
-        }
-        for state in ("finished", "pruned")
-    }
-    shares, sign = importances(study, done), SIGNS[DIRECTIONS[objective]]
-    return Image.fromarray(figure.trials(of_state["finished"], of_state["pruned"], shares, objective, sign))

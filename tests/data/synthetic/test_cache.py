@@ -1,4 +1,4 @@
-"""Drawings are made once, and again where they are damaged or the code that draws has changed."""
+"""Synthetic images are drawn once, and again where they are damaged or the code that draws has changed."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from digits.data import drawings, strokes
-from digits.data.drawings import prepare
+from digits.data.synthetic import cache, strokes
+from digits.data.synthetic.cache import prepare
 from digits.errors import UserError
 
 
@@ -41,7 +41,7 @@ def test_they_are_drawn_once(tmp_path: Path, count: list[int]) -> None:
 
 def test_several_processes_draw_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = prepare(tmp_path / "one", "negatives", 30, 1)
-    monkeypatch.setattr(drawings, "PART", 4)
+    monkeypatch.setattr(cache, "PART", 4)
     several = prepare(tmp_path / "several", "negatives", 30, 1)
     assert torch.equal(one[0], several[0])
     assert torch.equal(one[1], several[1])
@@ -49,7 +49,7 @@ def test_several_processes_draw_the_same(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_damaged_file_is_drawn_again(tmp_path: Path, count: list[int]) -> None:
     images, _ = prepare(tmp_path, "digits", 3, 1)
-    (file,) = (tmp_path / "drawings").iterdir()
+    (file,) = (tmp_path / "synthetic").iterdir()
     for content in (b"", file.read_bytes()[:200], b"no archive"):
         file.write_bytes(content)
         assert torch.equal(prepare(tmp_path, "digits", 3, 1)[0], images)
@@ -58,18 +58,20 @@ def test_a_damaged_file_is_drawn_again(tmp_path: Path, count: list[int]) -> None
 
 def test_changed_code_draws_anew(tmp_path: Path, count: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(tmp_path, "digits", 3, 1)
-    monkeypatch.setattr(drawings, "MADE_BY", drawings.MADE_BY[:1])
+    monkeypatch.setattr(cache, "MADE_BY", cache.MADE_BY[:1])
     prepare(tmp_path, "digits", 3, 1)
     assert len(count) == 6
 
 
 def test_everything_that_draws_is_among_the_code_that_counts() -> None:
-    room = Path(drawings.__file__).parents[1]
+    room = Path(cache.__file__).parents[2]
     read = {f"handwriting/{file.name}" for file in (room / "handwriting").glob("*.py")}
-    assert set(drawings.MADE_BY) >= read - {"handwriting/__init__.py", "handwriting/load.py"}
+    assert set(cache.MADE_BY) >= read - {
+        f"handwriting/{name}.py" for name in ("__init__", "labelled", "load", "own_digits")
+    }
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "drawings").write_text("in the way")
+    (tmp_path / "synthetic").write_text("in the way")
     with pytest.raises(UserError, match="cannot be written"):
         prepare(tmp_path, "digits", 3, 1)

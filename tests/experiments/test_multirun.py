@@ -7,6 +7,7 @@ import pytest
 from conftest import Command, Outcome
 
 from digits import runs
+from digits.training.run import Plan, fit
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_a_crash_shows_its_traceback_and_stops_no_other(
         raise RuntimeError("broken")
 
     with monkeypatch.context() as patch:
-        patch.setattr("digits.training._run", crash)
+        patch.setattr("digits.training.run.fit", crash)
         done = several("model=sigmoid", "seed=1,2")
     _, rows = table(tmp_path / "outputs")
     assert [row["validation accuracy"] for row in rows] == ["failed", "failed"]
@@ -110,3 +111,20 @@ def test_a_job_whose_time_is_over_stops_no_other(several: Command, tmp_path: Pat
     _, rows = table(tmp_path / "outputs")
     assert [bool(row["folder"]) for row in rows] == [False, True]
     assert done.err.splitlines()[-1].endswith("stopped when trainer.max_time was over")
+
+
+def test_ctrl_c_leaves_the_table_of_what_was_done(
+    several: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(planned: Plan, *_: object) -> None:
+        if planned.settings.seed == 2:
+            raise KeyboardInterrupt
+        fit(planned)
+
+    monkeypatch.setattr("digits.training.run.fit", interrupted)
+    done = several("model=sigmoid", "seed=1,2,3")
+    _, rows = table(tmp_path / "outputs")
+    assert done.code == 130
+    assert [row["validation accuracy"] for row in rows][1:] == ["stopped"]
+    assert rows[0]["validation accuracy"].endswith("%")
+    assert "| stopped |" in done.out

@@ -4,7 +4,7 @@ import pytest
 from conftest import Command
 
 from digits.errors import UserError
-from digits.searching.space import Interval, Search, _varied
+from digits.experiments.sweep.space import Interval, Search, _choices
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,12 @@ from digits.searching.space import Interval, Search, _varied
         ("int(interval(1, 9))", Interval(1, 9, log=False)),
     ],
 )
-def test_what_is_varied(text: str, varied: object) -> None:
-    assert _varied("data.batch_size", text) == varied
+def test_what_is_choices(text: str, varied: object) -> None:
+    assert _choices("data.batch_size", text) == varied
 
 
 def test_whole_numbers_stay_whole() -> None:
-    varied = _varied("data.batch_size", "int(interval(1, 9))")
+    varied = _choices("data.batch_size", "int(interval(1, 9))")
     assert isinstance(varied, Interval)
     assert (type(varied.low), type(varied.high)) == (int, int)
 
@@ -33,7 +33,7 @@ def test_whole_numbers_stay_whole() -> None:
 )
 def test_what_cannot_be_varied_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"^space\.data\.batch_size="):
-        _varied("data.batch_size", text)
+        _choices("data.batch_size", text)
 
 
 def test_a_trial_is_what_one_would_type() -> None:
@@ -52,12 +52,13 @@ def test_a_trial_is_what_one_would_type() -> None:
         (["data.val_size=0"], "data.val_size=0: must be above 0, or there is no val/loss"),
         (["run_name=x"], "run_name=x: must be null in a sweep, which names its own runs"),
         (["trainer.max_time=1:00"], "trainer.max_time=1:00: must be null in a sweep"),
+        (["storage=postgres//x"], "storage=postgres//x: must be a database as SQLAlchemy names it"),
         (["-m", "trials=1,2"], "-m=: must be left out; sweep.py has the space to vary settings"),
         (["space=distortion"], "space: augment.rotation: this augment has no rotation"),
         (["optimizer=lbfgs"], "space: "),
         (["optimizer.learning_rate=1"], "optimizer.learning_rate=1: must be left out, because the space varies it"),
-        (["modle=x"], "modle=x: there is no setting modle"),
-        (["trails=3"], "trails=3: there is no setting trails"),
+        (["modle=x"], "modle=x: there is no setting modle; did you mean model?"),
+        (["trails=3"], "trails=3: there is no setting trails; did you mean trials?"),
     ],
 )
 def test_wrong_settings_are_one_line(command: Command, typed: list[str], line: str) -> None:

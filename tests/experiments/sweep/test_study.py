@@ -6,18 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from conftest import Command, Outcome, settings
+from conftest import Command, Outcome
 from optuna.trial import TrialState
 
-from digits.config import ROOT, result_settings
 from digits.errors import DivergedError
-from digits.searching import study as studies
+from digits.experiments.sweep import study as studies
+from digits.files import ROOT
 
 
 @pytest.fixture
@@ -47,19 +48,20 @@ def loaded(folder: Path) -> list[optuna.trial.FrozenTrial]:
 
 def test_a_sweep_leaves_a_table_a_picture_and_an_experiment(sweep: Command, tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "sweeps" / "tiny"
-    done = sweep("trials=3", "data.split_seed=5")
-    assert (done.code, done.err.count("trial ")) == (0, 3 + 3)
+    done = sweep("trials=3", "data.own_weight=5")
+    assert (done.code, done.err.count("trial 1: ")) == (0, 1)
     rows = table(folder)
     assert [row["trial"] for row in rows] == ["0", "1", "2"]
     best = min(rows, key=lambda row: float(row["val/loss"]))
-    assert f"best val/loss: {float(best['val/loss']):.5g}, trial {best['trial']}" in done.out
-    assert (folder / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert f"3 of 3 done; best val/loss: {float(best['val/loss']):.5g}, trial {best['trial']}\n" in done.err
+    for name in ("history", "importance"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     metrics = json.loads((folder / best["folder"] / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["val/loss"] == float(best["val/loss"])
     assert "test " not in done.out + done.err  # accuracy; nobody should choose by it
 
     experiment = (folder / "experiment" / "tiny.yaml").read_text(encoding="utf-8")
-    assert "split_seed: 5" in experiment
+    assert "own_weight: 5" in experiment
     composed = subprocess.run(
         [sys.executable, ROOT / "src" / "train.py", "--config-dir", folder, "experiment=tiny", "--cfg", "job"],
         capture_output=True,
@@ -85,7 +87,7 @@ def test_a_study_goes_on_to_more_trials_and_only_with_its_settings(sweep: Comman
         assert "as study=tiny was begun; or give study another name" in done.err
     done = sweep("trials=2")
     assert done.code == 0
-    assert done.err.startswith("2 trials are done; for more, raise trials\n")
+    assert done.err.startswith("2 of 2 done; best val/loss: ")
     assert len(loaded(folder)) == 2
 
 
@@ -101,22 +103,21 @@ def test_a_trial_whose_process_died_is_gone_on_with(
     sweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "outputs" / "sweeps" / "tiny"
-    reported = studies.Pruning.on_train_epoch_end
+    reported = studies.PruneTrial.on_train_epoch_end
 
-    def die(self: studies.Pruning, trainer: Any, module: Any) -> None:
+    def die(self: studies.PruneTrial, trainer: Any, module: Any) -> None:
         reported(self, trainer, module)
         if trainer.current_epoch == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(studies.Pruning, "on_train_epoch_end", die)
+        patch.setattr(studies.PruneTrial, "on_train_epoch_end", die)
         killed = sweep("trials=1", "trainer.max_epochs=3")
     assert killed.code == 143
     assert killed.err.endswith("stopped. To go on, the same command\n")
-    assert [one.state for one in loaded(folder)] == [TrialState.RUNNING]
-    done = sweep("trials=1", "trainer.max_epochs=3")
-    assert done.code == 0
-    assert "waiting for other processes' trials: 0" in done.err
+    assert [trial.state for trial in loaded(folder)] == [TrialState.RUNNING]
+    time.sleep(5)  # until it is stale
+    assert sweep("trials=1", "trainer.max_epochs=3").code == 0
     failed, finished = loaded(folder)
     assert (failed.state, finished.state) == (TrialState.FAIL, TrialState.COMPLETE)
     assert failed.params == finished.params
@@ -147,10 +148,10 @@ def test_two_processes_share_a_study_and_lose_nothing_to_a_kill(
     _, errors = other.communicate(timeout=300)
     assert other.returncode == 0, errors
     done = [trial for trial in loaded(folder) if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    assert len(done) == 3
-    assert len({json.dumps(trial.params, sort_keys=True) for trial in done}) == 3
-    assert len({trial.user_attrs["folder"] for trial in done}) == 3
-    assert Counter(row["state"] for row in table(folder)).total() == 3
+    assert len(done) in (3, 4)  # both may have been at their last one
+    assert len({json.dumps(trial.params, sort_keys=True) for trial in done}) == len(done)
+    assert len({trial.user_attrs["folder"] for trial in done}) == len(done)
+    assert Counter(row["state"] for row in table(folder)).total() == len(done)
 
 
 def test_what_diverges_is_pruned_and_a_bad_trial_too(
@@ -174,31 +175,6 @@ def test_what_diverges_is_pruned_and_a_bad_trial_too(
     assert not (folder / pruned["folder"] / "checkpoints").exists()  # or resume=auto would go on with it
     assert sweep("trials=3", "trainer.max_epochs=2").code == 0
     assert table(folder)[2]["state"] == "finished"
-
-
-def test_a_trial_too_many_is_given_up(sweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "outputs" / "sweeps" / "tiny"
-    assert sweep("trials=1").code == 0
-    ask = optuna.Study.ask
-
-    def late(self: optuna.Study, *arguments: Any) -> optuna.Trial:
-        monkeypatch.setattr(optuna.Study, "ask", ask)
-        other = ask(self)  # another process is faster, and will crash while this one waits for it
-        monkeypatch.setattr("time.sleep", lambda _: self.tell(other, state=TrialState.FAIL))
-        return ask(self, *arguments)
-
-    monkeypatch.setattr(optuna.Study, "ask", late)
-    assert sweep("trials=2").code == 0
-    states = [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]
-    assert [one.state for one in loaded(folder)] == states
-
-
-def test_a_trial_that_died_before_it_drew_anything_is_made_up_for(sweep: Command, tmp_path: Path) -> None:
-    folder = tmp_path / "outputs" / "sweeps" / "tiny"
-    assert sweep("trials=1").code == 0
-    optuna.load_study(study_name="tiny", storage=f"sqlite:///{folder / 'study.db'}").ask()  # and never heard of again
-    assert sweep("trials=2").code == 0
-    assert [one.state for one in loaded(folder)] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
 
 
 @pytest.mark.parametrize("storage", ["nonsense", "nodialect://user:secret@host/x", "sqlite:////nowhere/at/all.db"])
@@ -231,14 +207,3 @@ def test_a_crash_is_a_traceback_and_its_trial_is_made_up_for(
             sweep("trials=1")
     assert sweep("trials=1").code == 0
     assert len(table(tmp_path / "outputs" / "sweeps" / "tiny")) == 1
-
-
-def test_the_winner_as_an_experiment_is_the_winner() -> None:
-    from digits.searching.results import experiment
-
-    typed = ["model=mlp", "model.hidden=[20]", "schedule=cosine", "augment=light", "optimizer.learning_rate=0.0123"]
-    text = experiment([*typed, "seed=4"], "a title")
-    assert "learning_rate: 0.0123" in text
-    assert "hidden:" in text
-    assert "accelerator" not in text
-    assert result_settings(settings(*typed, "seed=4"))["model.hidden"] == [20]

@@ -10,44 +10,35 @@ import torch
 from conftest import Command, Train, settings
 
 from digits import runs
-from digits.config import ROOT
 from digits.data.augmentation import Distortion
 from digits.data.chunks import Chunk
-from digits.distributed import World, world_of
 from digits.errors import UserError
+from digits.files import ROOT, shown
+from digits.training.ddp import started_processes
+from digits.training.run import choose_device
 
-DISTORTED = ["augment=handwriting", "optimizer.ema=0.9"]
+DISTORTED = ["augment=handwriting"]
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3])
-@pytest.mark.parametrize("images", [30, 31, 34])
-def test_the_parts_are_the_whole_and_weigh_as_much(images: int, processes: int) -> None:
+@pytest.mark.parametrize("processes", [1, 2, 5])
+def test_the_parts_are_the_whole(processes: int) -> None:
     distortion = Distortion(settings("augment=handwriting").augment, 1, torch.device("cpu"))  # type: ignore[arg-type]
-    labels = torch.arange(images)
-    batches = list(labels.split(10))
-    chances = tuple(distortion.draw(len(one), step, 1) for step, one in enumerate(batches))
+    labels = torch.arange(30)
+    params = tuple(distortion.draw(10, step, 1) for step in range(3))
     pictures = labels.view(-1, 1, 1).expand(-1, 28, 28).to(torch.uint8)
-    answers = labels.view(-1, 1).expand(-1, 10).float()
-    whole = Chunk(pictures, labels, labels + 100, 10, distortion, chances, answers)
-    parts = [whole.part(rank, processes) for rank in range(processes)]
-    assert {len(part) for part in parts} == {len(whole)}  # or one would wait for another for ever
+    whole = Chunk(pictures, labels, labels + 100, 10, distortion, params)
+    parts = [list(whole.part(rank, processes)) for rank in range(processes)]
     for step, batch in enumerate(whole):
-        counted, means = [], []
-        for part in parts:
-            assert part.shares is not None
-            own, share = list(part)[step], part.shares[step]
-            places = own.labels - 10 * step
-            torch.testing.assert_close(own.images, batch.images[places])  # distorted by its own chances
-            assert own.answers is not None
-            assert torch.equal(own.answers[:, 0].long(), own.labels)
-            counted += own.labels.tolist() if share else []
-            means.append(share * own.labels.double().mean())
-        assert sorted(counted) == batch.labels.tolist()
-        torch.testing.assert_close(torch.stack(means).mean(), batch.labels.double().mean())
+        own = [part[step] for part in parts]
+        assert sorted(torch.cat([one.labels for one in own]).tolist()) == batch.labels.tolist()
+        for one in own:
+            torch.testing.assert_close(one.images, batch.images[one.labels - 10 * step])  # by its own params
+        means = torch.stack([one.labels.double().mean() for one in own])
+        torch.testing.assert_close(means.mean(), batch.labels.double().mean())
 
 
 def in_slurm(rank: str) -> dict[str, str]:
-    """Give what srun would set for one of two processes on this machine."""
+    """Return what srun would set for one of two processes on this machine."""
     job = {"SLURM_JOB_ID": str(10_000 + os.getpid() % 10_000), "SLURM_JOB_NAME": "digits", "SLURM_NTASKS": "2"}
     job |= {"SLURM_NODELIST": "127.0.0.1", "SLURM_NODEID": "0", "SLURM_NNODES": "1", "SLURM_NTASKS_PER_NODE": "2"}
     return {**job, "SLURM_PROCID": rank, "SLURM_LOCALID": rank}
@@ -58,8 +49,7 @@ def test_two_processes_that_are_stopped_and_go_on_end_where_one_process_does(
 ) -> None:
     """Started by torchrun, and gone on with under SLURM, where the first of the processes is this one."""
     script = str(ROOT / "src" / "train.py")
-    # 6 mini-batches an epoch, the last one of a single image, which one of two processes has
-    own = [*DISTORTED, "data.batch_size=100", "data.train_size=501", "data.chunk_size=2", "trainer.max_epochs=2"]
+    own = [*DISTORTED, "data.batch_size=100", "data.train_size=502", "data.chunk_size=2", "trainer.max_epochs=2"]
     alone = train_tiny(*own, "run_name=alone")
     together = tmp_path / "outputs" / "lenet5" / "together"
     typed = [*tiny, *own, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", "trainer=ddp"]
@@ -68,7 +58,7 @@ def test_two_processes_that_are_stopped_and_go_on_end_where_one_process_does(
         [*torchrun, *typed, "run_name=together", "trainer.max_time=0:00"], capture_output=True, text=True, check=False
     )
     assert stopped.returncode != 0
-    assert f"torchrun --nproc-per-node=2 {runs.shown(Path(script))} resume=" in stopped.stderr
+    assert f"torchrun --nproc-per-node=2 {shown(Path(script))} resume=" in stopped.stderr
     assert stopped.stderr.count("on 2 processes, the CPU") == 1
     assert torch.load(together / runs.LAST_CHECKPOINT, weights_only=True)["global_step"] == 2
 
@@ -102,8 +92,10 @@ def test_two_processes_that_are_stopped_and_go_on_end_where_one_process_does(
         (["trainer=ddp"], "trainer.strategy=ddp: needs a run by torchrun or srun, such as torchrun"),
         (["trainer.num_nodes=2"], "trainer.num_nodes=2: must be 1 without trainer=ddp"),
         (["trainer=ddp", "data.batch_size=null"], "trainer.strategy=ddp: must be auto with data.batch_size=None"),
-        (["trainer=ddp", "members=2"], "trainer.strategy=ddp: must be auto with members=2"),
-        (["trainer=ddp", "data.hardest=0.5"], "trainer.strategy=ddp: must be auto with data.hardest=0.5"),
+        (
+            ["trainer=ddp", "data.hard_example_fraction=0.5"],
+            "trainer.strategy=ddp: must be auto with data.hard_example_fraction=0.5",
+        ),
         (["trainer=ddp", "-m", "seed=1,2"], "seed=1: trainer.strategy=ddp: must be auto with -m"),
         (["trainer=dpd"], "trainer=dpd: there is no such trainer; choose one of ddp, default"),
     ],
@@ -131,15 +123,13 @@ def test_processes_that_would_make_a_run_each_are_refused(
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
-        (["data.batch_size=2"], r"data\.batch_size=2: must be at least 3, the number of processes"),
-        (["model=convnet"], r"model=convnet: must be a network without batch normalisation"),
+        (["data.batch_size=128"], r"data\.batch_size=128: must be a multiple of 3, the number of processes"),
+        (["model=convnet", "data.batch_size=129"], r"model=convnet: must be a network without batch normalisation"),
         (["trainer.num_nodes=2"], r"trainer\.num_nodes=2: must be a divisor of the 3 processes"),
     ],
 )
 def test_too_many_processes_are_refused(monkeypatch: pytest.MonkeyPatch, typed: list[str], line: str) -> None:
-    from digits.training import chosen_device
-
     started_by_torchrun(monkeypatch, 3)
     wanted = settings("trainer=ddp", "trainer.accelerator=cpu", *typed)
     with pytest.raises(UserError, match=line):
-        world_of(wanted.trainer).check(wanted, chosen_device(wanted, World()))
+        started_processes(wanted.trainer).check(wanted, choose_device(wanted))

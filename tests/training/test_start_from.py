@@ -10,12 +10,13 @@ import torch
 from conftest import Command, Train, settings
 from omegaconf import OmegaConf
 
-from digits import resuming
-from digits.config import TrainConfig
+from digits.config.train import TrainConfig
 from digits.errors import UserError
-from digits.models.build import build
-from digits.reading.export import export, take_weights
+from digits.models.build import build_network
 from digits.reading.reader import SHIPPED, Reader
+from digits.training import resume
+from digits.training.classifier import DigitClassifier
+from digits.training.export import export, take_weights
 
 STILL = ["optimizer.learning_rate=1e-30", "optimizer.weight_decay=0"]
 """Training that changes nothing."""
@@ -29,9 +30,9 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("typed", [["model=lenet5"], ["model=sigmoid"], ["experiment=online_sgd_02"], ["model=mlp"]])
 def test_the_weights_come_back_out_of_the_file(typed: list[str], tmp_path: Path) -> None:
     config = settings(*typed)
-    first, second = (build(config) for _ in range(2))
+    first, second = (DigitClassifier(build_network(config.model), config) for _ in range(2))
     export(first, 1.7, tmp_path / "model.onnx", {})
-    take_weights(second, tmp_path / "model.onnx")
+    take_weights(second.network, tmp_path / "model.onnx")
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -112,9 +113,9 @@ def test_other_files_are_refused_in_one_line_and_leave_no_run(kind: str, tmp_pat
 def test_the_network_cannot_be_called_another() -> None:
     typed = ["model=sigmoid", "start_from=shipped"]
     with pytest.raises(UserError, match=r"model=sigmoid: start_from=shipped is another network, .*lenet5.*; leave"):
-        resuming.started(settings(*typed), typed)
+        resume.started(settings(*typed), typed)
     typed = ["model=lenet5", "start_from=shipped"]
-    assert resuming.started(settings(*typed), typed).model == settings().model
+    assert resume.started(settings(*typed), typed).model == settings().model
 
 
 def test_nothing_is_no_name_of_a_network() -> None:
@@ -129,7 +130,7 @@ def test_a_path_is_good_from_anywhere(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_shipped_network_says_what_it_is() -> None:
-    assert resuming.started(settings("start_from=shipped"), []).model.name == Reader(SHIPPED).metadata["model"]
+    assert resume.started(settings("start_from=shipped"), []).model.name == Reader(SHIPPED).metadata["model"]
 
 
 def test_compare_collects_a_run_that_started_from_a_network(
@@ -150,7 +151,9 @@ def test_a_run_can_be_tested_when_the_pictures_it_learnt_are_gone(train_tiny: Tr
     folder = train_tiny("start_from=shipped", "run_name=taught")
     config = folder / "config.yaml"
     config.write_text(
-        config.read_text().replace("mine_share: 0.0", "mine_share: 0.1").replace("mine: null", "mine: /gone")
+        config.read_text()
+        .replace("own_fraction: 0.0", "own_fraction: 0.1")
+        .replace("own_digits: null", "own_digits: /gone")
     )
     outcome = command("evaluate", f"run={folder}")
     assert outcome.code == 0, outcome.err

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from digits.calibration import figures, fit_temperature, scaled
+from digits.training.calibration import at_temperature, confidence_figures, fit_temperature
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def test_the_temperature_undoes_what_was_done(
 
 def test_the_figures_say_how_honest_confidence_is(calibrated: tuple[torch.Tensor, torch.Tensor]) -> None:
     logits, labels = calibrated
-    honest = figures(logits.softmax(dim=1), labels, "honest")
-    boasting = figures((3 * logits).softmax(dim=1), labels, "boasting")
+    honest = confidence_figures(logits.softmax(dim=1), labels, "honest")
+    boasting = confidence_figures((3 * logits).softmax(dim=1), labels, "boasting")
     assert honest["honest/ece"] < 0.01
     assert boasting["boasting/ece"] > 0.1
     assert boasting["boasting/nll"] > honest["honest/nll"]
@@ -33,4 +33,4 @@ def test_the_figures_say_how_honest_confidence_is(calibrated: tuple[torch.Tensor
 
 def test_probabilities_can_be_brought_to_another_temperature(calibrated: tuple[torch.Tensor, torch.Tensor]) -> None:
     logits, _ = calibrated
-    torch.testing.assert_close(scaled(logits.softmax(dim=1), 1.7), (logits / 1.7).softmax(dim=1))
+    torch.testing.assert_close(at_temperature(logits.softmax(dim=1), 1.7), (logits / 1.7).softmax(dim=1))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.data import strokes
-from digits.data.forms import DIGITS, OTHERS
-from digits.data.strokes import NOT_A_DIGIT, contact_sheet, draw_digit, draw_other, parse, sample, smooth
+from digits.data.synthetic import strokes
+from digits.data.synthetic.forms import DIGITS, OTHERS
+from digits.data.synthetic.strokes import NOT_A_DIGIT, contact_sheet, draw_digit, draw_other, parse, sample, smooth
 
 FORMS = [(name, form) for forms in (DIGITS, OTHERS) for name, texts in forms.items() for form in texts]
 

@@ -7,23 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Command, settings
+from conftest import Command
 from drawn_pages import page, row
 from PIL import Image
-
-from digits.config import result_settings
-
-SMALL = "data.train_size=300,data.val_size=100,trainer.max_epochs=1,trainer.accelerator=cpu"
 
 Compare = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def compare(command: Command, data_dir: Path, tmp_path: Path) -> Compare:
-    """Run compare.py on small runs; gives exit code, stdout and stderr."""
+def compare(command: Command, tiny: list[str], tmp_path: Path) -> Compare:
+    """Run compare.py on small runs; returns exit code, stdout and stderr."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        settings = f"settings=[{SMALL},data.dir={data_dir}]"
+        settings = f"settings=[{','.join(tiny)}]"
         outcome = command("compare", f"outputs_dir={tmp_path / 'outputs'}", settings, *arguments)
         return outcome.code, outcome.out, outcome.err
 
@@ -70,23 +66,17 @@ def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Compar
     assert sorted(one.name for one in (outputs / "sigmoid").iterdir()) == names
 
 
-def test_chunks_tell_runs_apart_where_there_is_an_average() -> None:
-    def shapes_it(*typed: str) -> bool:
-        return result_settings(settings(*typed)) != result_settings(settings(*typed, "data.chunk_size=3"))
-
-    assert not shapes_it()
-    assert shapes_it("optimizer.ema=0.9")
-
-
-def test_a_stopped_comparison_goes_on(compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = ("experiments=[model=sigmoid]", "seeds=[1]", f"settings=[{SMALL},trainer.max_epochs=2]")
+def test_a_stopped_comparison_goes_on(
+    compare: Compare, tmp_path: Path, tiny: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ("experiments=[model=sigmoid]", "seeds=[1]", f"settings=[{','.join(tiny)},trainer.max_epochs=2]")
     trained = Path("model.onnx")
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("digits.training.export", stop)
+        patch.setattr("digits.training.run.finish", stop)
         code, _, _ = compare(*rows)
         assert code == 130
     (stopped,) = (tmp_path / "outputs" / "sigmoid").iterdir()
@@ -111,10 +101,10 @@ def test_own_handwriting_is_read_with_every_run(compare: Compare, tmp_path: Path
 
 
 def test_a_run_that_fails_does_not_stop_the_others(compare: Compare, tmp_path: Path) -> None:
-    rows = "experiments=[model=sigmoid data.path=gone.csv data.test_size=5,model=sigmoid]"
+    rows = "experiments=[model=sigmoid data.path=gone.csv,model=sigmoid]"
     code, out, err = compare(rows, "seeds=[1]")
     assert code == 2
-    assert "error: model=sigmoid data.path=gone.csv data.test_size=5, seed 1: " in err
+    assert "error: model=sigmoid data.path=gone.csv, seed 1: " in err
     assert "there is no such file of images" in err
     assert out.count("\n") == 3
     assert len(table(tmp_path / "outputs" / "compare")) == 1
@@ -146,7 +136,7 @@ def test_nothing_is_run_where_it_may_only_collect(compare: Compare, tmp_path: Pa
         (["experiments=['lenet5_adam \"']"], 'experiments=lenet5_adam ": No closing quotation'),
         (["settings=[data.val_size=x]"], "data.val_size=x: must be a whole number"),
         (["pictures="], "pictures=: must be a name, or null for none"),
-        (["trian=false"], "trian=false: there is no setting trian"),
+        (["trian=false"], "trian=false: there is no setting trian; did you mean train?"),
     ],
 )
 def test_wrong_settings_are_one_line(command: Command, tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -12,15 +12,15 @@ from typing import Any
 import lightning.pytorch as L
 import pytest
 import torch
-from conftest import Train, settings
+from conftest import Train, fitted, settings
 from run_folders import figures, rows, same, steps, weights
 
-from digits import checkpoints, resuming, runs
-from digits.config import ROOT
+from digits import runs
+from digits.config.model import ModelConfig
 from digits.errors import UserError
-from digits.models.config import ModelConfig
-from digits.runs import shown
-from digits.training import train
+from digits.files import ROOT, shown
+from digits.training import checkpoints, resume
+from digits.training.run import train
 
 
 class Interrupt(L.Callback):
@@ -40,14 +40,14 @@ class Interrupt(L.Callback):
 
 @pytest.fixture
 def interrupt(tiny: list[str], tmp_path: Path) -> Callable[..., Path]:
-    """Start a run of LeNet-5 and interrupt it in an epoch; gives its folder."""
+    """Start a run of LeNet-5 and interrupt it in an epoch; returns its folder."""
 
     def start(epoch: int, *overrides: str, number: int = signal.SIGINT, times: int = 1) -> Path:
         outputs = tmp_path / "outputs"
         typed = [*tiny, f"outputs_dir={outputs}", "trainer.accelerator=cpu", "run_name=stopped", *overrides]
         handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
         with pytest.raises(SystemExit) as stop:
-            train(settings(*typed), typed, [Interrupt(epoch, number, times)])
+            fitted(typed, [Interrupt(epoch, number, times)])
         assert stop.value.code == 128 + number
         assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
         return outputs / "lenet5" / "stopped"
@@ -59,7 +59,7 @@ def interrupt(tiny: list[str], tmp_path: Path) -> Callable[..., Path]:
     ("how", "number"), [("auto", signal.SIGINT), ("folder", signal.SIGTERM), ("file", signal.SIGINT)]
 )
 def test_a_resumed_run_equals_an_undisturbed_one(
-    train_tiny: Train, interrupt: Callable[..., Path], how: str, number: int
+    fit_tiny: Train, interrupt: Callable[..., Path], how: str, number: int
 ) -> None:
     common = ("trainer.max_epochs=3", "data.chunk_size=2", "schedule=onecycle")
     stopped = interrupt(2, *common, number=number)
@@ -69,13 +69,12 @@ def test_a_resumed_run_equals_an_undisturbed_one(
     line = log.split("To go on:")[1].splitlines()[1]
     assert line.split() == ["python", shown(ROOT / "src" / "train.py"), f"resume={shown(stopped)}"]
     resume = {"auto": "auto", "folder": stopped, "file": stopped / "checkpoints" / "last.ckpt"}[how]
-    resumed = train_tiny(*common, f"resume={resume}")
-    undisturbed = train_tiny(*common)
+    resumed = fit_tiny(*common, f"resume={resume}")
+    undisturbed = fit_tiny(*common)
     assert resumed == stopped
     assert same(weights(resumed), weights(undisturbed))
     assert same(weights(resumed, "best"), weights(undisturbed, "best"))
     assert rows(resumed) == rows(undisturbed)
-    assert figures(resumed) == figures(undisturbed)
 
 
 def test_a_second_ctrl_c_does_not_wait(interrupt: Callable[..., Path]) -> None:
@@ -83,12 +82,12 @@ def test_a_second_ctrl_c_does_not_wait(interrupt: Callable[..., Path]) -> None:
     assert "nothing to go on from" in (stopped / "train.log").read_text(encoding="utf-8")
 
 
-def test_a_finished_run_goes_on_with_more_epochs(train_tiny: Train) -> None:
-    folder = train_tiny("model=sigmoid", "optimizer.learning_rate=0.002", "schedule=none")
-    longer = train_tiny("model=sigmoid", f"resume={folder}", "trainer.max_epochs=2")
+def test_a_finished_run_goes_on_with_more_epochs(fit_tiny: Train) -> None:
+    folder = fit_tiny("model=sigmoid", "optimizer.learning_rate=0.002", "schedule=none")
+    longer = fit_tiny("model=sigmoid", f"resume={folder}", "trainer.max_epochs=2")
     assert longer == folder
     assert [row["epoch"] for row in rows(folder)] == ["0", "1"]
-    whole = train_tiny("model=sigmoid", "optimizer.learning_rate=0.002", "schedule=none", "trainer.max_epochs=2")
+    whole = fit_tiny("model=sigmoid", "optimizer.learning_rate=0.002", "schedule=none", "trainer.max_epochs=2")
     assert same(weights(longer), weights(whole))
 
 
@@ -102,9 +101,10 @@ def test_a_run_stopped_after_its_last_epoch_is_tested_and_exported(train_tiny: T
     assert figures(folder) == before
 
 
-def test_resume_auto_starts_anew_where_nothing_is_unfinished(train_tiny: Train) -> None:
-    first = train_tiny()
-    second = train_tiny("resume=auto")
+def test_resume_auto_starts_anew_where_nothing_is_unfinished(fit_tiny: Train) -> None:
+    first = fit_tiny()
+    (first / "model.onnx").write_bytes(b"finished")
+    second = fit_tiny("resume=auto")
     assert second != first
     assert "new run" in (second / "train.log").read_text(encoding="utf-8")
 
@@ -128,18 +128,17 @@ def test_an_interrupted_extension_is_not_finished(train_tiny: Train, interrupt: 
     folder = train_tiny("run_name=stopped")
     assert interrupt(1, f"resume={folder}", "trainer.max_epochs=3") == folder
     assert not (folder / "model.onnx").exists()
-    assert runs.newest_unfinished(str(folder.parents[1]), "*") == folder
+    assert runs.unfinished(str(folder.parents[1])) == [folder]
 
 
-def test_a_moved_run_keeps_its_best_epoch(train_tiny: Train, tmp_path: Path) -> None:
+def test_a_moved_run_keeps_its_best_epoch(fit_tiny: Train, tmp_path: Path) -> None:
     overrides = ("optimizer.learning_rate=1e-9", "schedule=none")  # so the first epoch stays the best
-    folder = train_tiny(*overrides, "trainer.max_epochs=2")
+    folder = fit_tiny(*overrides, "trainer.max_epochs=2")
     best = weights(folder, "best")
     moved = tmp_path / "moved"
     folder.rename(moved)
-    assert train_tiny(f"resume={moved}", "trainer.max_epochs=3") == moved
+    assert fit_tiny(f"resume={moved}", "trainer.max_epochs=3") == moved
     assert same(weights(moved, "best"), best)
-    assert figures(moved)["epoch"] == 0
     assert [row["epoch"] for row in rows(moved)] == ["0", "1", "2"]
 
 
@@ -150,12 +149,11 @@ def test_a_group_that_is_named_may_have_settings_of_its_own(train_tiny: Train) -
 
 
 @pytest.mark.parametrize(("model", "found"), [("model=sigmoid", False), ("seed=1", True)])
-def test_resume_auto_keeps_to_the_model_that_is_named(train_tiny: Train, model: str, found: bool) -> None:
-    folder = train_tiny()
-    (folder / "model.onnx").unlink()
+def test_resume_auto_keeps_to_the_model_that_is_named(fit_tiny: Train, model: str, found: bool) -> None:
+    folder = fit_tiny()
     typed = [f"outputs_dir={folder.parents[1]}", "resume=auto", model]
-    checkpoint = resuming.find(settings(*typed), typed)
-    assert checkpoint == (folder / "checkpoints" / "last.ckpt" if found else None)
+    resumed = resume.find(settings(*typed), typed)
+    assert (resumed and resumed.path) == (folder / "checkpoints" / "last.ckpt" if found else None)
 
 
 DAMAGE: dict[str, tuple[str, Callable[[bytes], bytes | None], str]] = {
@@ -200,21 +198,21 @@ def test_a_damaged_run_is_named_before_anything_is_written(
 
 def test_two_processes_cannot_train_in_one_folder(small: Path, train_tiny: Train, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(small, tmp_path / "run"))
-    with runs.taken(folder), pytest.raises(UserError, match="run: another process trains there; stop it, or wait"):
+    with runs.lock(folder), pytest.raises(UserError, match="run: another process trains there; stop it, or wait"):
         train_tiny(f"resume={folder}", "trainer.max_epochs=2")
     assert (folder / runs.MODEL_FILE).is_file()
     train_tiny(f"resume={folder}", "trainer.max_epochs=2")
 
 
-def test_an_experiment_of_other_settings_is_refused(small: Path, train_tiny: Train) -> None:
+def test_an_experiment_of_other_settings_is_refused(small: Path, fit_tiny: Train) -> None:
     with pytest.raises(UserError, match=r"experiment=lenet5_adam: the run .* was made of other settings"):
-        train_tiny("experiment=lenet5_adam", f"resume={small}", "trainer.max_epochs=2")
+        fit_tiny("experiment=lenet5_adam", f"resume={small}", "trainer.max_epochs=2")
 
 
-def test_a_checkpoint_outside_of_a_run_is_named(small: Path, train_tiny: Train, tmp_path: Path) -> None:
+def test_a_checkpoint_outside_of_a_run_is_named(small: Path, fit_tiny: Train, tmp_path: Path) -> None:
     copied = shutil.copy(small / "checkpoints" / "last.ckpt", tmp_path / "copied.ckpt")
     with pytest.raises(UserError, match=r"resume=.*copied\.ckpt: is not in the folder of a run"):
-        train_tiny(f"resume={copied}")
+        fit_tiny(f"resume={copied}")
 
 
 def test_a_checkpoint_without_its_parts_is_named(small: Path, tmp_path: Path) -> None:
@@ -230,15 +228,15 @@ def test_a_resume_that_is_not_there_is_named(train_tiny: Train, tmp_path: Path) 
         train_tiny(f"resume={tmp_path}")
 
 
-def test_checkpoints_of_others_are_refused(train_tiny: Train, tmp_path: Path) -> None:
-    folder = train_tiny("model=sigmoid")
+def test_checkpoints_of_others_are_refused(fit_tiny: Train, tmp_path: Path) -> None:
+    folder = fit_tiny("model=sigmoid")
     checkpoint = folder / "checkpoints" / "last.ckpt"
     with pytest.raises(UserError, match=r"is a checkpoint of .*sigmoid.*, this is .*lenet5"):
-        checkpoints.load(checkpoint, ModelConfig("lenet5", 0))
+        checkpoints.load(checkpoint, ModelConfig("lenet5"))
     for name, content in {"empty": b"", "text": b"no checkpoint", "cut": checkpoint.read_bytes()[:1000]}.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=f"{name}: is damaged, or is not a checkpoint of this project"):
-            checkpoints.load(tmp_path / name, ModelConfig("lenet5", 0))
+            checkpoints.load(tmp_path / name, ModelConfig("lenet5"))
 
 
 def test_a_strangers_checkpoint_cannot_fill_the_memory(
@@ -248,14 +246,16 @@ def test_a_strangers_checkpoint_cannot_fill_the_memory(
     model = settings("model=sigmoid").model
     parts = torch.load(whole, weights_only=True)
     bomb = tmp_path / "bomb.ckpt"
-    parts["state_dict"]["layers.1.weight"] = torch.zeros(1).expand(2**40)  # one number that stands for terabytes
+    parts["state_dict"]["network.layers.1.weight"] = torch.zeros(1).expand(
+        2**40
+    )  # one number that stands for terabytes
     torch.save(parts, bomb)
     with pytest.raises(UserError, match="is damaged, or is not a checkpoint of this project"):
         checkpoints.load(bomb, model)
 
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data/0", bytes(2**22))
-    monkeypatch.setattr(checkpoints, "LARGEST", 2**20)
+    monkeypatch.setattr(checkpoints, "MAX_BYTES", 2**20)
     with pytest.raises(UserError, match="has 4194304 bytes unpacked; at most 1048576 are read"):
         checkpoints.load(bomb, model)
 
@@ -266,7 +266,7 @@ def test_a_strangers_checkpoint_cannot_fill_the_memory(
         checkpoints.load(bomb, model)
 
 
-def test_a_strangers_run_cannot_have_other_files_removed(small: Path, train_tiny: Train, tmp_path: Path) -> None:
+def test_a_strangers_run_cannot_have_other_files_removed(small: Path, fit_tiny: Train, tmp_path: Path) -> None:
     """Lightning removes the checkpoint that was the best so far, which the state says the place of."""
     folder = Path(shutil.copytree(small, tmp_path / "run"))
     precious = tmp_path / "precious"
@@ -282,7 +282,7 @@ def test_a_strangers_run_cannot_have_other_files_removed(small: Path, train_tiny
         if state["best_k_models"]:
             state["best_k_models"] = {place: torch.tensor(-1.0)}  # anything is better
     torch.save(parts, last)
-    train_tiny("model=sigmoid", f"resume={folder}", "trainer.max_epochs=2")
+    fit_tiny("model=sigmoid", f"resume={folder}", "trainer.max_epochs=2")
     assert precious.read_text() == "mine"
     assert sorted(one.name for one in folder.parent.iterdir() if one.name != "outputs") == ["precious", "run"]
     assert sorted(one.name for one in last.parent.iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
@@ -292,7 +292,7 @@ def test_a_strangers_run_cannot_have_other_files_removed(small: Path, train_tiny
 def test_a_strangers_config_cannot_fill_the_memory(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(UserError, match="is not the folder of a run"):
-        resuming.load_settings(tmp_path)
+        resume.load_settings(tmp_path)
 
 
 def test_a_strangers_checkpoint_runs_no_code(tmp_path: Path) -> None:
@@ -302,5 +302,36 @@ def test_a_strangers_checkpoint_runs_no_code(tmp_path: Path) -> None:
 
     torch.save({"hyper_parameters": Malicious()}, tmp_path / "evil.ckpt")
     with pytest.raises(UserError, match="is not a checkpoint of this project"):
-        checkpoints.load(tmp_path / "evil.ckpt", ModelConfig("lenet5", 0))
+        checkpoints.load(tmp_path / "evil.ckpt", ModelConfig("lenet5"))
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_requeued_run_that_kept_nothing_starts_again_in_its_folder(
+    interrupt: Callable[..., Path], fit_tiny: Train
+) -> None:
+    typed = ("run_name=stopped", "resume=auto")
+    stopped = interrupt(0, *typed, times=2)  # before its first checkpoint
+    assert not runs.is_resumable(stopped)
+    assert fit_tiny(*typed) == stopped
+    assert same(weights(stopped), weights(fit_tiny()))
+    assert fit_tiny(*typed, "trainer.max_epochs=2") == stopped  # and goes on with it, as it is not finished
+
+
+def test_resume_auto_keeps_to_the_name_that_is_given(fit_tiny: Train) -> None:
+    first = fit_tiny("run_name=first")
+    fit_tiny("run_name=second")
+    assert fit_tiny("run_name=first", "resume=auto", "trainer.max_epochs=2") == first
+
+
+def test_a_resumed_run_reads_its_checkpoint_once(fit_tiny: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fit_tiny("data.val_size=0")
+    loads: list[object] = []
+    load = torch.load
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        loads.append(arguments)
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(torch, "load", counted)
+    fit_tiny(f"resume={folder}", "trainer.max_epochs=2")
+    assert len(loads) == 1

@@ -4,8 +4,8 @@ import pytest
 import torch
 from conftest import Command
 
-from digits import devices
 from digits.errors import UserError
+from digits.training import devices
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import torch
 from conftest import Train
 from run_folders import rows, same, weights
 
-from digits.models.capture import CapturedSteps
-from digits.models.classifier import DigitClassifier
+from digits.training.capture import CapturedSteps
+from digits.training.classifier import DigitClassifier
 
 
 class StandIn:
@@ -35,7 +35,7 @@ def capturing(graph: StandIn) -> Iterator[None]:
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the CPU pass for a card; gives the size of each chunk that was captured."""
+    """Let the CPU pass for a card; returns the size of each chunk that was captured."""
     captured: list[int] = []
     monkeypatch.setattr(torch.cuda, "CUDAGraph", StandIn)
     monkeypatch.setattr(torch.cuda, "graph", capturing)
@@ -53,8 +53,8 @@ def card(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         result = images, chunk.labels.clone()
 
         def again() -> None:
-            for mine, found in zip(result, take(self, chunk, rates), strict=True):
-                mine.copy_(found)
+            for captured_tensor, new in zip(result, take(self, chunk, rates), strict=True):
+                captured_tensor.copy_(new)
 
         StandIn.current.calls.append(again)
         return result
@@ -89,13 +89,12 @@ TYPED = (
     [
         ["optimizer=adamw"],
         ["optimizer=sgd"],
-        ["data.mixup=0.3", "augment.versions=2", "teacher=shipped", "optimizer.ema=0.9"],
     ],
 )
 def test_replayed_steps_see_each_chunks_images_rates_and_distortion(
-    typed: list[str], train_tiny: Train, card: list[int], monkeypatch: pytest.MonkeyPatch
+    typed: list[str], fit_tiny: Train, card: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replayed = train_tiny(*TYPED, *typed)
+    replayed = fit_tiny(*TYPED, *typed)
     # 512 images: three chunks of 144 an epoch, the second of which is captured, and one of 80, in the second epoch
     assert card == [144, 80]
     monkeypatch.undo()
@@ -105,23 +104,23 @@ def test_replayed_steps_see_each_chunks_images_rates_and_distortion(
         return take(self, chunk, torch.tensor(rates).unbind())
 
     monkeypatch.setattr(DigitClassifier, "take_steps", with_rates_of_a_card)
-    plain = train_tiny(*TYPED, *typed, "outputs_dir=" + str(replayed.parents[1]))
+    plain = fit_tiny(*TYPED, *typed, "outputs_dir=" + str(replayed.parents[1]))
     assert same(weights(replayed), weights(plain))
     assert [one["step"] for one in rows(replayed)] == [one["step"] for one in rows(plain)]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_on_a_card_captured_steps_are_those_taken_one_after_the_other(
-    optimizer: str, train_tiny: Train, monkeypatch: pytest.MonkeyPatch
+    optimizer: str, fit_tiny: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    captured = train_tiny(*TYPED, f"optimizer={optimizer}", "trainer.accelerator=gpu")
+    captured = fit_tiny(*TYPED, f"optimizer={optimizer}", "trainer.accelerator=gpu")
     monkeypatch.setattr(CapturedSteps, "__call__", lambda self, chunk, rates: self.take_steps(chunk, rates))
-    plain = train_tiny(*TYPED, f"optimizer={optimizer}", "trainer.accelerator=gpu")
+    plain = fit_tiny(*TYPED, f"optimizer={optimizer}", "trainer.accelerator=gpu")
     for one, other in zip(rows(captured), rows(plain), strict=True):
         assert float(one["train/loss"]) == pytest.approx(float(other["train/loss"]), rel=1e-4)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
-def test_on_a_card_lbfgs_runs_plainly(train_tiny: Train) -> None:
-    assert rows(train_tiny("optimizer=lbfgs", "trainer.max_epochs=2", "trainer.accelerator=gpu"))
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_on_a_card_lbfgs_runs_plainly(fit_tiny: Train) -> None:
+    assert rows(fit_tiny("optimizer=lbfgs", "trainer.max_epochs=2", "trainer.accelerator=gpu"))

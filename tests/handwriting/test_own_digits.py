@@ -1,0 +1,125 @@
+"""Pictures of one's own: read to train on, mixed in by their share and weight, and learnt."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Train, settings
+from hand import STROKES
+from PIL import Image
+from web_page import drawn
+
+from digits.data.datamodule import MNISTDataModule
+from digits.errors import UserError
+from digits.handwriting import own_digits
+from digits.handwriting.page import normalize
+from digits.web.app import SIDE
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder with a drawing of each digit, as the page saves them."""
+    folder = tmp_path / "own"
+    for digit in STROKES:
+        own_digits.save(folder, int(digit), np.frombuffer(drawn(digit), dtype=np.uint8).reshape(SIDE, SIDE))
+    return folder
+
+
+def test_they_come_to_28x28_as_when_they_are_read(own: Path) -> None:
+    read = own_digits.read(own)
+    assert read.labels.tolist() == list(range(10))
+    seven = normalize(np.frombuffer(drawn("7"), dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32))
+    assert seven is not None
+    np.testing.assert_array_equal(read.images[7], np.rint(seven * 255).astype(np.uint8))
+
+
+def test_what_is_not_one_digit_is_left_out(own: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("x_1.png", "25_1.png"):
+        (own / name).write_bytes((own / "7_1.png").read_bytes())
+    with caplog.at_level("INFO", logger="digits"):
+        assert len(own_digits.read(own).labels) == 10
+    assert f"2 of 12 pictures in {own} are left out: not one digit" in caplog.text
+
+
+def file(name: str, content: bytes | None = None) -> Callable[[Path], None]:
+    """Make a folder with one file in it, a blank picture if nothing else is said."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        if content is None:
+            Image.new("L", (28, 28), 255).save(folder / name)
+        else:
+            (folder / name).write_bytes(content)
+
+    return make
+
+
+WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (lambda _: None, r"data\.own_digits=.*: there is no such folder; draw digits and save them"),
+    "nothing in it": (lambda folder: folder.mkdir(), r"data\.own_digits=.*: has no pictures"),
+    "a file": (lambda folder: folder.write_text(""), r"data\.own_digits=.*: is a file; give a folder of LABEL_n\.png"),
+    "no digit": (file("x_1.png"), r"data\.own_digits=.*: has no picture of one digit; name it LABEL_n"),
+    "no label": (file("me.png"), r"me\.png: has no label in its name"),
+    "no ink": (file("7_1.png"), r"7_1\.png: has no ink; take it away"),
+    "no picture": (file("7_1.png", b"seven"), r"7_1\.png: is not a picture that can be read"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_is_wrong_is_one_line_and_leaves_no_run(tmp_path: Path, train_tiny: Train, kind: str) -> None:
+    make, message = WRONG[kind]
+    make(tmp_path / "wrong")
+    with pytest.raises(UserError, match=message):
+        train_tiny("experiment=my_hand", f"data.own_digits={tmp_path / 'wrong'}", "start_from=shipped")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_each_batch_has_its_share_before_the_negatives(own: Path, tiny: list[str]) -> None:
+    typed = [
+        "data.own_fraction=0.1",
+        "data.synthetic_fraction=0.2",
+        "data.negative_fraction=0.1",
+        f"data.own_digits={own}",
+    ]
+    config = settings(*tiny, *typed)
+    data = MNISTDataModule(config.data, config.augment, 1)
+    data.setup("fit")
+    assert [share.per_batch for share in data.shares] == [128 - 26 - 13 - 13, 26, 13, 13]
+    own_part = data.shares[2].images
+    assert data.train_set.labels[own_part[0] : own_part[-1] + 1].tolist() == list(range(10))
+    assert data.train_set.labels[data.shares[3].images[0]] == -1
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("data.own_fraction=1", "data.own_fraction=1.0: must be 0 to below 1"),
+        ("data.own_fraction=0.001", "data.own_fraction=0.001: must be 0, or one image of a batch, 0.0078"),
+        ("data.own_weight=0", "data.own_weight=0.0: must be above 0, to 1000"),
+        ("data.own_weight=nan", "data.own_weight=nan: must be above 0, to 1000"),
+        ("data.own_digits=''", "data.own_digits=: must be a folder, or null"),
+    ],
+)
+def test_wrong_settings_are_one_line(typed: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        settings(typed)
+    assert str(caught.value).startswith(message)
+
+
+def test_the_shares_leave_room_for_mnist() -> None:
+    with pytest.raises(UserError, match=r"synthetic, negative and own fraction=0\.9999: must be less"):
+        settings("data.own_fraction=0.4", "data.synthetic_fraction=0.4", "data.negative_fraction=0.1999")
+
+
+def test_a_run_learns_them_from_where_the_network_stood(own: Path, train_tiny: Train) -> None:
+    for _ in range(4):  # somebody's 1s
+        own_digits.save(own, 1, np.frombuffer(drawn("7"), dtype=np.uint8).reshape(SIDE, SIDE))
+    (own / "7_1.png").unlink()
+    typed = ["experiment=my_hand", "start_from=shipped", f"data.own_digits={own}", "data.steps_per_epoch=60"]
+    folder = train_tiny(*typed, "data.synthetic_count=40", "optimizer.learning_rate=1e-3")
+    figures = json.loads((folder / "metrics.json").read_text())
+    assert figures["own_digits/accuracy"] == 1
+    assert figures["test/accuracy"] > 0.98
+    assert "your digits    100.00 % are read correctly" in (folder / "train.log").read_text()

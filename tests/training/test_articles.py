@@ -1,0 +1,184 @@
+"""The articles' networks are trained as the articles say, against an independent computation in NumPy and float64."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import pytest
+import torch
+from conftest import Command, Train, settings
+from numpy.typing import NDArray
+from run_folders import same, steps, weights
+from torch import Tensor
+
+from digits.config.train import TrainConfig
+from digits.data.chunks import Batch
+from digits.data.datamodule import MNISTDataModule
+from digits.data.sampler import ChunkSampler
+from digits.models.build import build_network
+from digits.training.classifier import DigitClassifier
+
+Array = NDArray[np.float64]
+
+
+def classifier(*overrides: str) -> DigitClassifier:
+    config = settings(*overrides)
+    L.seed_everything(1, verbose=False)
+    return DigitClassifier(build_network(config.model), config)
+
+
+def sigmoid(values: Array) -> Array:
+    return 1 / (1 + np.exp(-values))
+
+
+def online_gradient(state: dict[str, Array], pixels: Array, label: int) -> dict[str, Array]:
+    """The article's: errors of the outputs, sent back through the weights."""
+    first, second = state["network.layers.1.weight"], state["network.layers.3.weight"]
+    inputs = pixels / 255 * 0.99 + 0.01
+    hidden = sigmoid(first @ inputs)
+    final = sigmoid(second @ hidden)
+    target = np.full(10, 0.01)
+    target[label] = 0.99
+    error = (final - target) * final * (1 - final)
+    error_hidden = (second.T @ error) * hidden * (1 - hidden)
+    return {
+        "network.layers.1.weight": np.outer(error_hidden, inputs),
+        "network.layers.3.weight": np.outer(error, hidden),
+    }
+
+
+def lbfgs_objective(state: dict[str, Array], pixels: Array, labels: Any, l2: float) -> tuple[float, dict[str, Array]]:
+    """The article's cost with its regularisation, and its gradient."""
+    first, second = state["network.layers.1.weight"], state["network.layers.3.weight"]
+    inputs = pixels.reshape(len(pixels), -1) / 255
+    hidden = sigmoid(inputs @ first.T + state["network.layers.1.bias"])
+    final = sigmoid(hidden @ second.T + state["network.layers.3.bias"])
+    target = np.eye(10)[labels]
+    cost = -(target * np.log(final) + (1 - target) * np.log(1 - final)).sum() / len(pixels)
+    cost += l2 / 2 * ((first**2).sum() + (second**2).sum())
+    error = (final - target) / len(pixels)
+    error_hidden = error @ second * hidden * (1 - hidden)
+    return cost, {
+        "network.layers.1.weight": error_hidden.T @ inputs + l2 * first,
+        "network.layers.1.bias": error_hidden.sum(axis=0),
+        "network.layers.3.weight": error.T @ hidden + l2 * second,
+        "network.layers.3.bias": error.sum(axis=0),
+    }
+
+
+def exact(state: dict[str, Tensor]) -> dict[str, Array]:
+    return {name: value.detach().double().numpy() for name, value in state.items()}
+
+
+def flat(state: dict[str, Array]) -> Array:
+    return np.concatenate([state[name].ravel() for name in sorted(state)])
+
+
+def difference(found: dict[str, Array], expected: dict[str, Array]) -> float:
+    """The largest relative error of a matrix."""
+    assert found.keys() == expected.keys()
+    return max(float(np.linalg.norm(found[key] - expected[key]) / np.linalg.norm(expected[key])) for key in expected)
+
+
+def gradient(classifier: DigitClassifier, images: Tensor, labels: Tensor) -> dict[str, Array]:
+    loss = classifier.output_loss(classifier.network(images[:, None].float() / 255), labels)
+    (loss + classifier.output_loss.penalty(classifier.network)).backward()
+    gradients = {name: weight.grad for name, weight in classifier.named_parameters() if weight.grad is not None}
+    return exact(gradients)
+
+
+def data(config: TrainConfig) -> MNISTDataModule:
+    module = MNISTDataModule(config.data, config.augment, config.seed)
+    module.setup("fit")
+    return module
+
+
+def test_online_sgd_is_the_articles_to_rounding(fit_tiny: Train, tiny: list[str]) -> None:
+    typed = ("experiment=online_sgd_01", "data.steps_per_epoch=1", "data.val_size=0", "trainer.max_epochs=1")
+    module = data(settings(*tiny, *typed))
+    sampler = ChunkSampler(module.shares_in, module.steps_in, 1, 1, lambda: 0, torch.device("cpu"))
+    (first,) = next(iter(sampler)).tolist()
+    image, label = module.train_set.images[[first]], module.train_set.labels[[first]]
+    model = classifier("experiment=online_sgd_01")
+    before = exact(model.state_dict())
+    by_hand = online_gradient(before, image.double().numpy().ravel(), int(label))
+    assert difference(gradient(model, image, label), by_hand) < 1e-5
+    folder = fit_tiny(*typed)
+    assert steps(folder) == 1
+    after = exact(weights(folder))
+    assert difference(after, {name: before[name] - 0.1 * by_hand[name] for name in before}) < 1e-6
+    change = {name: after[name] - before[name] for name in before}
+    assert difference(change, {name: -0.1 * value for name, value in by_hand.items()}) < 1e-4
+
+
+def test_lbfgs_is_the_articles_to_rounding(fit_tiny: Train, tiny: list[str]) -> None:
+    typed = ("experiment=lbfgs_100", "data.val_size=0")
+    module = data(settings(*tiny, *typed))
+    images, labels = module.train_set.images, module.train_set.labels
+    model = classifier(*typed)
+    l2 = model.output_loss.l2
+    assert l2 == pytest.approx(0.1 / 60_000)
+
+    def objective(state: dict[str, Array]) -> tuple[float, Array]:
+        cost, slope = lbfgs_objective(state, images.double().numpy(), labels.numpy(), l2)
+        return cost, flat(slope)
+
+    start = exact(model.state_dict())
+    _, by_hand = lbfgs_objective(start, images.double().numpy(), labels.numpy(), l2)
+    assert difference(gradient(model, images, labels), by_hand) < 1e-5
+
+    path = [start, *(exact(weights(fit_tiny(*typed, f"trainer.max_epochs={epochs}"))) for epochs in (1, 2))]
+    costs, slopes = zip(*map(objective, path), strict=True)
+    first, second = (flat(after) - flat(before) for before, after in itertools.pairwise(path))
+    change = slopes[1] - slopes[0]
+    # the two-loop recursion with the one pair of the first iteration (Nocedal and Wright 2006, algorithm 7.4)
+    alpha = first @ slopes[1] / (change @ first)
+    scaled = (first @ change) / (change @ change) * (slopes[1] - alpha * change)
+    direction = -(scaled + first * (alpha - change @ scaled / (change @ first)))
+    for step, towards, before, after in ((first, -slopes[0], 0, 1), (second, direction, 1, 2)):
+        length = step @ towards / (towards @ towards)
+        assert np.linalg.norm(step - length * towards) < 1e-3 * np.linalg.norm(step)  # the update itself is rounded
+        assert np.linalg.norm(flat(path[before]) + length * towards - flat(path[after])) < 1e-5 * np.linalg.norm(
+            flat(path[after])
+        )
+        falls = slopes[before] @ towards  # the strong Wolfe conditions, of which the line search has to keep both
+        assert costs[after] <= costs[before] + 1e-4 * length * falls
+        assert abs(slopes[after] @ towards) <= 0.9 * abs(falls)
+
+
+@pytest.mark.parametrize("negatives", [0, 300])
+def test_a_large_mini_batch_has_the_gradient_of_the_whole(negatives: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = Batch(torch.rand(700, 1, 28, 28), torch.randint(0, 10, (700,)))
+    states = []
+    for size in (2048, 150):
+        monkeypatch.setattr("digits.training.classifier.MAX_TOGETHER", size)
+        model = classifier("model=mlp", "model.l2=0.1")
+        model._backward = Tensor.backward
+        model.batch_loss.negatives = negatives
+        assert model._step(torch.optim.SGD(model.parameters(), 0.1), batch).shape == (700, 10)
+        states.append(exact(model.state_dict()))
+    assert difference(*states) < 1e-6
+
+
+def test_an_epoch_may_have_any_number_of_steps(fit_tiny: Train) -> None:
+    for wanted in (2, 9):  # fewer and more than the 4 of a pass over 512 images
+        assert steps(fit_tiny(f"data.steps_per_epoch={wanted}", "trainer.max_epochs=2", "model=sigmoid")) == 2 * wanted
+
+
+def test_training_one_image_at_a_time_repeats_exactly(fit_tiny: Train) -> None:
+    typed = ("experiment=hundred_samples", "data.train_size=100", "trainer.max_epochs=2")
+    first, second = (weights(fit_tiny(*typed)) for _ in range(2))
+    assert same(first, second)
+
+
+def test_weights_as_text_are_the_network(train_tiny: Train, command: Command, tmp_path: Path) -> None:
+    folder = train_tiny("experiment=lbfgs_100", "trainer.max_epochs=1")
+    outcome = command("evaluate", f"run={folder}", f"weights={tmp_path / 'text'}", "accelerator=cpu")
+    assert outcome.code == 0, outcome.err
+    state = exact(weights(folder))
+    for number, layer in ((1, "network.layers.1"), (2, "network.layers.3")):
+        text: Any = np.loadtxt(tmp_path / "text" / f"Theta{number}.txt", dtype=np.float32)
+        assert np.array_equal(text[:, 0], state[f"{layer}.bias"])
+        assert np.array_equal(text[:, 1:], state[f"{layer}.weight"])
