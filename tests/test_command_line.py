@@ -19,7 +19,7 @@ MISTAKES = {
     "experiment=fast/lenet": "experiment=fast/lenet: there is no such experiment; choose one of fast/lenet5, fast/sigm",
     "model=lenet6": "model=lenet6: there is no such model; choose one of convnet, lenet5, mlp, sigmoid",
     "model=null": "model=null: a group takes a name",
-    "modle=lenet5": "there is no setting modle",
+    "modle=lenet5": "there is no setting modle; did you mean model?",
     "model.name=lenet6": "model.name=lenet6: must be one of convnet, lenet5, mlp, sigmoid",
     "model.hidden=[3]": "it is a setting of model=mlp or sigmoid",
     "optimizer.momentum=0.5": "it is a setting of optimizer=sgd",
@@ -32,13 +32,12 @@ MISTAKES = {
     "data.val_size=60000": "data.val_size=60000: must be 0 to 59999",
     "data.train_size=55001": "data.train_size=55001: must be 1 to 55000",
     "data.train_size=few": "data.train_size=few: must be a whole number or null",
-    "data.split_seed=-1": "data.split_seed=-1: must be 0 to",
     "trainer.accelerator=tpu": "trainer.accelerator=tpu: must be one of auto, cpu, gpu",
-    "trainer.devices=2": "trainer.devices=2: must be 1, or the number of one card",
-    "trainer.devices=[-1]": "trainer.devices=[-1]: must be 1, or the number of one card",
+    "trainer.devices=2": "trainer.devices=2: must be 1, or the number of one GPU",
+    "trainer.devices=[-1]": "trainer.devices=[-1]: must be 1, or the number of one GPU",
     "model=sigmoid,lenet5": "model=sigmoid,lenet5: is several values; add -m",
-    "trainer.precision=8": "trainer.precision=8: must be one of auto, 32-true, bf16-mixed, 16-mixed",
-    "trainer.early_stopping.patience=0": "trainer.early_stopping.patience=0: must be 1 or more",
+    "trainer.precision=8": "trainer.precision=8: must be one of 32-true, bf16-mixed, 16-mixed",
+    "trainer.early_stopping.patience=0": "trainer.early_stopping.patience=0: must be 1 or above, or null",
     "trainer.early_stopping=3": "trainer.early_stopping=3: must be a group of settings",
     "seed=-1": "seed=-1: must be 0 to",
     "seed=${nothing}": "Interpolation key 'nothing' not found",
@@ -46,7 +45,15 @@ MISTAKES = {
     "+speed=9": "there is no setting speed",
     "run_name=a/b": "run_name=a/b: must be a folder's name",
     "run_name=..": "run_name=..: must be a folder's name",
-    "seed": "seed: cannot be read as key=value",
+    "seed": "seed: sets nothing; write SETTING=VALUE, such as model=seed",
+    "epochs=3": "there is no setting epochs; did you mean trainer.max_epochs?",
+    "lr=0.1": "there is no setting lr; did you mean optimizer.learning_rate?",
+    "gpu=1": "did you mean trainer.accelerator=gpu?",
+    "train.max_epochs=3": "did you mean trainer.max_epochs?",
+    "data.learning_rate=3": "did you mean optimizer.learning_rate?",
+    "optimizer.ema=0.9": "there is no setting optimizer.ema; optimizer has name, learning_rate",
+    "--epochs=3": "there is no such flag; a setting is written without dashes, such as trainer.max_epochs=3",
+    "--cfg": "expected one argument",
     "seed=(1": "seed=(1: cannot be read as key=value",
 }
 
@@ -73,6 +80,11 @@ def test_a_mistake_is_one_line(command: Command, tmp_path: Path, override: str) 
         (["optimizer=lbfgs", "trainer.precision=bf16-mixed"], "trainer.precision=bf16-mixed: must be 32-true"),
         (["model=sigmoid", "model.hidden=[0]"], "model.hidden=[0]: must be a list of at most 100 layers of 1 to"),
         (["optimizer=sgd", "optimizer.momentum=1"], "optimizer.momentum=1.0: must be 0 to below 1"),
+        (
+            ["--epochs", "3"],
+            "--epochs: there is no such flag; a setting is written without dashes, such as trainer.max_e",
+        ),
+        (["seed=1", "--cfg", "job", "seed=2"], "seed=2: settings stand together; write flags before or behind all"),
         (["--config-name", "nothing"], "Cannot find primary config 'nothing'"),
     ],
 )
@@ -83,7 +95,7 @@ def test_settings_that_do_not_go_together(command: Command, overrides: list[str]
     assert outcome.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "compare", "ensemble"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "compare"])
 @pytest.mark.parametrize(
     ("arguments", "code", "shown"),
     [
@@ -109,6 +121,11 @@ finally:
     assert "heavy: []" in done.stdout, done.stderr
     assert done.returncode == code
     assert shown in done.stdout + done.stderr
+
+
+def test_a_word_that_sets_nothing_says_what_would(command: Command) -> None:
+    outcome = command("predict", "seven.png")
+    assert outcome.err == "error: seven.png: sets nothing; write SETTING=VALUE, such as img=seven.png\n"
 
 
 def test_bash_completes_groups_and_settings(monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
@@ -143,5 +160,5 @@ def test_ctrl_c_while_loading_is_130(command: Command, monkeypatch: pytest.Monke
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("digits.training.train", interrupted)
+    monkeypatch.setattr("digits.training.run.train", interrupted)
     assert command("train").code == 130

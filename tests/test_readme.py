@@ -1,4 +1,4 @@
-"""Every command in the README works; here on tiny data."""
+"""Every command in every README works: about a dozen are run, on tiny data, and the others are composed."""
 
 import os
 import re
@@ -13,71 +13,78 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Command
-from scipy.io import savemat
+from conftest import Command, settings
+from omegaconf import OmegaConf
 
+from digits.command_line import checked
+from digits.config.commands import CompareConfig
 from digits.data import mnist
+from digits.experiments.composed import runs_to_compare
 from digits.files import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-LINES = [line for block in BLOCKS for line in block.splitlines()]
+READMES = [file for file in ROOT.rglob("README.md") if not {".venv", "outputs", "data"} & set(file.parts[:-2])]
+TEXTS = [file.read_text(encoding="utf-8") for file in READMES]
+BLOCKS = [block for text in TEXTS for block in re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
+LINES = sorted({line for block in BLOCKS for line in block.splitlines()})
 SET_UP = "python3 -m venv .venv && . .venv/bin/activate && pip install uv && uv pip install -r requirements.txt && "
 RUN_ELSEWHERE = {
     SET_UP + "pytest --cov": ".ci/run runs it, as it stands in the README; it is this test run",
     "pre-commit run --all-files": ".ci/run runs it",
     "python src/benchmark.py": "tests/benchmarks, with fewer images and rounds, as it starts processes of its own",
     "python src/benchmark.py what=predict": "tests/benchmarks",
-    "python src/benchmark.py what=start": "tests/benchmarks",
-    "python src/train.py -m hydra/launcher=submitit_local model=lenet5 seed=1,2": "tests/test_multirun.py",
-    "torchrun --nproc-per-node=2 src/train.py trainer=ddp": "tests/test_distributed.py",
+    "torchrun --nproc-per-node=2 src/train.py trainer=ddp": "tests/training/test_ddp.py",
     "tensorboard --logdir outputs": "below, as a process of its own",
     "python src/draw.py": "tests/web/test_server.py, as a process of its own, until Ctrl-C",
 }
-NEEDS_NETWORK = ("uv pip compile",)
-OURS = [line.removeprefix(SET_UP) for line in LINES if "python src/" in line and line not in RUN_ELSEWHERE]
+NEEDS_NETWORK = ("uv pip",)
+RUN = (
+    SET_UP + "python src/train.py model=lenet5",
+    "python src/train.py model=lenet5 trainer.accelerator=gpu",
+    "python src/train.py data.path=mnist_train.csv data.test_path=mnist_test.csv",
+    "python src/train.py run_name=long resume=auto trainer.max_time=01:30:00",
+    "python src/train.py experiment=my_hand start_from=shipped data.own_digits=digits/me",
+    "python src/evaluate.py run=outputs/lenet5/2026-11-20_12-00-00",
+    "python src/evaluate.py weights=thetas",
+    "python src/predict.py img=my_digit.png",
+    "python src/predict.py img=page.jpg annotate=page_read.png",
+    "python src/predict.py 'img=scans/*.png' digits=one format=csv out=predictions.csv",
+    "python src/predict.py 'img=[one.png,two.jpg]' format=json explain=steps",
+    "python src/predict.py img=my_digit.png run=outputs/lenet5/2026-11-20_12-00-00 reject=false",
+    "python src/predict.py img=images.npz format=csv out=predictions.csv",
+    "python src/score.py pictures=digits",
+)
+COMPOSED = [line for line in LINES if "python src/" in line and line not in RUN and line not in RUN_ELSEWHERE]
 
 
-def test_there_is_no_command_that_nothing_runs() -> None:
-    others = [line for line in LINES if line.removeprefix(SET_UP) not in OURS and not line.startswith(NEEDS_NETWORK)]
-    assert sorted(others) == sorted(RUN_ELSEWHERE)
-    assert len(OURS) > 10
+def test_there_is_no_command_that_nothing_tries() -> None:
+    others = [line for line in LINES if line not in COMPOSED and not line.startswith(NEEDS_NETWORK)]
+    assert sorted(others) == sorted([*RUN_ELSEWHERE, *RUN])
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
 
 
 @pytest.fixture
 def workplace(
     tmp_path: Path, finished: Path, draw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, data_dir: Path
 ) -> list[str]:
-    """A folder with the README's files in it, as the working directory; returns what makes a command tiny."""
+    """A folder with the READMEs' files in it, as the working directory; returns what keeps a command there."""
     images, labels = mnist.read(data_dir, train=True)
-    pixels, columns = images[:10_800].view(-1, 784).numpy(), labels[:10_800, None].numpy()
-    savemat(tmp_path / "mnist-original.mat", {"data": pixels.T, "label": columns.T.astype(float)})
+    pixels, columns = images[:900].view(-1, 784).numpy(), labels[:900, None].numpy()
     for name, part in (("mnist_train.csv", slice(0, 800)), ("mnist_test.csv", slice(800, 900))):
         np.savetxt(tmp_path / name, np.hstack([columns[part], pixels[part]]), fmt="%d", delimiter=",")
-    for name in ("my_digit.png", "page.jpg", "one.png", "two.jpg", "scans/a.png", "digits/me/7_1.png", "mine/7_1.png"):
+    for name in ("my_digit.png", "page.jpg", "one.png", "two.jpg", "scans/a.png", "digits/me/7_1.png"):
         draw(name)
     np.savez(tmp_path / "images.npz", x=images[:20].numpy())
-    outputs = tmp_path / "outputs"
-    for copy in ("lenet5/2026-11-20_12-00-00", "lenet5/2026-11-20_13-00-00", "convnet/teacher"):
-        shutil.copytree(finished, outputs / copy)
+    shutil.copytree(finished, tmp_path / "outputs" / "lenet5" / "2026-11-20_12-00-00")
     monkeypatch.chdir(tmp_path)
-    return [f"outputs_dir={outputs}"]
+    return [f"outputs_dir={tmp_path / 'outputs'}"]
 
 
-@pytest.mark.parametrize("line", OURS)
-def test_every_command_of_ours_works(line: str, command: Command, workplace: list[str], tiny: list[str]) -> None:
-    typed = re.sub(r'^eval "\$\((.*)\)"$', r"\1", line)
-    python, script, *arguments = shlex.split(typed)
+@pytest.mark.parametrize("line", RUN)
+def test_a_command_works(line: str, command: Command, workplace: list[str], tiny: list[str]) -> None:
+    _, script, *arguments = shlex.split(line.removeprefix(SET_UP))
     name = Path(script).stem
-    if "run_name=teacher" in arguments:
-        shutil.rmtree(Path("outputs", "convnet"))  # what this command makes
-    teaching = ["data.own_digits=mine", "data.steps_per_epoch=4"] if "experiment=my_hand" in arguments else []
-    assert python == "python"
-    assert (ROOT / script).exists()
-    shorter = {"train": [*tiny, *teaching], "sweep": tiny, "compare": [f"settings=[{','.join(tiny)}]"]}
-    shortened = [*shorter.get(name, []), *workplace] if "-sc" not in arguments else []
-    fewer = {"compare": ["seeds=[1]"], "sweep": ["trials=1", "trainer.max_epochs=1"]}  # the last one counts
-    outcome = command(name, *shortened, *arguments, *fewer.get(name, []))
+    teaching = ["data.steps_per_epoch=4"] if "experiment=my_hand" in arguments else []
+    outcome = command(name, *(tiny if name == "train" else []), *teaching, *workplace, *arguments)
     if "trainer.accelerator=gpu" in arguments and not torch.cuda.is_available():
         assert outcome.code == 2
         assert outcome.err.startswith("error: trainer.accelerator=gpu: ")
@@ -85,11 +92,31 @@ def test_every_command_of_ours_works(line: str, command: Command, workplace: lis
         assert outcome.code == 0, outcome.err
 
 
+@pytest.mark.parametrize("line", COMPOSED)
+def test_a_command_is_composed(line: str, command: Command) -> None:
+    _, script, *arguments = shlex.split(line)
+    assert (ROOT / script).exists()
+    name = Path(script).stem
+    if "-m" in arguments:
+        single = [argument.partition(",")[0] for argument in arguments if argument != "-m"]
+        assert settings(*(argument for argument in single if not argument.startswith("hydra/")))
+        return
+    outcome = command(name, *arguments, "--cfg", "job")
+    assert outcome.code == 0, outcome.err
+    if name == "compare":
+        assert runs_to_compare(checked(OmegaConf.create(outcome.out), CompareConfig))  # type: ignore[arg-type]
+
+
+def test_links_lead_somewhere() -> None:
+    for file, text in zip(READMES, TEXTS, strict=True):
+        for link in re.findall(r"\]\(([^)#]+)\)", text):
+            assert link.startswith("http") or (file.parent / link).exists(), f"{file}: {link}"
+
+
 def test_tensorboard_shows_the_runs_by_readable_names(finished: Path) -> None:
-    line = next(line for line in RUN_ELSEWHERE if line.startswith("tensorboard"))
-    arguments = shlex.split(line)[1:]
+    arguments = ["--logdir", "outputs", "--port", "0", "--load_fast", "false"]
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tensorboard.main", *arguments, "--port", "0", "--load_fast", "false"],
+        [sys.executable, "-W", "ignore", "-m", "tensorboard.main", *arguments],
         cwd=finished.parents[2],
         stderr=subprocess.PIPE,
         text=True,
@@ -97,7 +124,7 @@ def test_tensorboard_shows_the_runs_by_readable_names(finished: Path) -> None:
     )
     try:
         assert process.stderr is not None
-        address = next(found[0] for line in process.stderr if (found := re.search(r"http://localhost:\d+/", line)))
+        address = next(match[0] for line in process.stderr if (match := re.search(r"http://localhost:\d+/", line)))
         with urllib.request.urlopen(f"{address}data/runs", timeout=60) as answer:
             assert "lenet5/finished" in answer.read().decode()
     finally:

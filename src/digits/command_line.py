@@ -88,9 +88,9 @@ def run(main: Callable[[], None], schema: type) -> None:
         main: the function that `hydra.main` made.
         schema: the dataclass of its settings, for the list of what could have been meant.
     """
-    _check_arguments(schema)
     multirun = ("-m", "--multirun")  # Hydra takes these before or behind the settings only
     sys.argv[1:] = sorted((as_typed(argument) for argument in sys.argv[1:]), key=multirun.__contains__)
+    _check_arguments(schema)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what went wrong instead of printing it
     try:
         main()
@@ -110,8 +110,10 @@ def _check_arguments(schema: type) -> None:
     """Answer flags that Hydra does not have, and words that set nothing, in one line instead of its usage."""
     parser = get_args_parser()
     vars(parser)["error"] = lambda message: fail(f"{' '.join(sys.argv[1:])}: {message}")
-    arguments, flags = parser.parse_known_args(sys.argv[1:])
-    for flag in flags:
+    arguments, unknown = parser.parse_known_args(sys.argv[1:])
+    for flag in unknown:
+        if not flag.startswith("-"):
+            fail(f"{flag}: settings stand together; write flags before or behind all of them")
         key, _, value = flag.lstrip("-").partition("=")
         value = value or next((word for word in arguments.overrides if "=" not in word), "VALUE")
         setting = _meant(key, schema) or f"SETTING={value}"
@@ -233,11 +235,10 @@ def _meant(key: str, schema: type) -> str | None:
     same_end = [name for name in known if name.rpartition(".")[2] == plain]
     if len(same_end) == 1:
         return same_end[0]
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
-    if not close:
-        ends = {name.rpartition(".")[2]: name for name in known}
-        close = [ends[end] for end in difflib.get_close_matches(plain, ends, n=1, cutoff=0.75)]
-    return close[0] if close else None
+    siblings = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
+    ends = {name.rpartition(".")[2]: name for name in (*known, *siblings)}  # where two are as close, the sibling
+    close = difflib.get_close_matches(plain, ends, n=1, cutoff=0.75)
+    return ends[close[0]] if close else None
 
 
 def all_settings(schema: type, prefix: str = "") -> dict[str, Any]:

@@ -101,11 +101,11 @@ def test_own_handwriting_is_read_with_every_run(compare: Compare, tmp_path: Path
 
 
 def test_a_run_that_fails_does_not_stop_the_others(compare: Compare, tmp_path: Path) -> None:
-    rows = "experiments=[model=sigmoid data.path=gone.csv,model=sigmoid]"
+    rows = "experiments=[model=sigmoid data.own_fraction=0.1 data.own_digits=gone,model=sigmoid]"
     code, out, err = compare(rows, "seeds=[1]")
     assert code == 2
-    assert "error: model=sigmoid data.path=gone.csv, seed 1: " in err
-    assert "there is no such file of images" in err
+    assert "error: model=sigmoid data.own_fraction=0.1 data.own_digits=gone, seed 1: " in err
+    assert "there is no such folder" in err
     assert out.count("\n") == 3
     assert len(table(tmp_path / "outputs" / "compare")) == 1
 
@@ -135,7 +135,7 @@ def test_nothing_is_run_where_it_may_only_collect(compare: Compare, tmp_path: Pa
         (["experiments=['lenet5_adam seed=3']"], "has seed, resume or run_name; every run is a new one"),
         (["experiments=['lenet5_adam \"']"], 'experiments=lenet5_adam ": No closing quotation'),
         (["settings=[data.val_size=x]"], "data.val_size=x: must be a whole number"),
-        (["pictures="], "pictures=: must be a name, or null for none"),
+        (["pictures="], "pictures=: must be a name, or null"),
         (["trian=false"], "trian=false: there is no setting trian; did you mean train?"),
     ],
 )

@@ -16,7 +16,7 @@ def several(command: Command, tiny: list[str], tmp_path: Path) -> Command:
 
     def run(*arguments: str) -> Outcome:
         constant = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu"]
-        return command("train", "-m", *constant, *arguments)
+        return command("train", "-m", *arguments, *constant)
 
     return run
 
@@ -28,36 +28,34 @@ def table(outputs: Path) -> tuple[Path, list[dict[str, str]]]:
 
 
 def test_several_runs_have_a_folder_each_and_a_table(several: Command, tmp_path: Path) -> None:
-    done = several("model=sigmoid,mlp", "seed=1,2")
+    done = several("model=sigmoid,mlp", "seed=2")
     folder, rows = table(tmp_path / "outputs")
-    assert (done.code, len(rows)) == (0, 4)
-    assert [row["settings"] for row in rows] == [f"model={one} seed={n}" for one in ("sigmoid", "mlp") for n in (1, 2)]
+    assert (done.code, len(rows)) == (0, 2)
+    assert [row["settings"] for row in rows] == ["model=sigmoid", "model=mlp"]
     for row in rows:
         assert (folder / row["folder"] / "model.onnx").is_file()
         assert 0 < float(row["test accuracy"].rstrip("%")) < 100
-    assert rows[3]["folder"].startswith("mlp/3_")
-    assert "seed=2" in rows[3]["folder"]
+    assert rows[1]["folder"].startswith("mlp/1_")
+    assert "seed=2" in rows[1]["folder"]
     assert done.out.startswith((folder / "table.md").read_text(encoding="utf-8"))
     assert sorted(one.name for one in folder.iterdir()) == ["mlp", "multirun.yaml", "sigmoid", "table.csv", "table.md"]
-    assert runs.newest_finished(str(tmp_path / "outputs")) == folder / rows[3]["folder"]
+    assert runs.newest_finished(str(tmp_path / "outputs")) == folder / rows[1]["folder"]
 
 
 def test_the_jobs_of_a_launcher_are_processes_with_one_table(several: Command, tmp_path: Path) -> None:
-    done = several("hydra/launcher=submitit_local", "model=sigmoid", "seed=-1,1")
-    folder, rows = table(tmp_path / "outputs")
+    done = several("hydra/launcher=submitit_local", "model=sigmoid", "seed=-1,-2")
+    _, rows = table(tmp_path / "outputs")
     assert done.code == 2
-    assert rows[0]["validation accuracy"] == "failed"
-    assert (folder / rows[1]["folder"] / "model.onnx").is_file()
-    assert done.err.splitlines()[-1] == "error: seed=-1: seed=-1: must be 0 to 4294967295"
+    assert [row["validation accuracy"] for row in rows] == ["failed", "failed"]
+    assert done.err.splitlines()[-1] == "error: seed=-2: seed=-2: must be 0 to 4294967295"
 
 
 def test_two_that_start_in_the_same_second_have_a_folder_each(several: Command, tmp_path: Path) -> None:
     same = f"hydra.sweep.dir={tmp_path / 'outputs' / 'sweeps' / 'now'}"
-    assert [several(same, "model=sigmoid", "seed=1").code for _ in range(2)] == [0, 0]
+    assert [several(same, "seed=-1").code for _ in range(2)] == [2, 2]
     folders = sorted((tmp_path / "outputs" / "sweeps").iterdir())
     assert [one.name for one in folders] == ["now", "now_2"]
     for folder in folders:
-        assert len(list(folder.glob("sigmoid/*/model.onnx"))) == 1
         assert (folder / "table.md").is_file()
 
 

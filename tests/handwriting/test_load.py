@@ -113,7 +113,7 @@ def test_a_large_picture_is_reduced_while_it_is_read(tmp_path: Path) -> None:
     Image.new("P", (5000, 3000), 3).save(tmp_path / "palette.png")
     Image.new("L", (5000, 3000), 200).save(tmp_path / "large.jpg")
     for name in ("large.png", "palette.png", "large.jpg"):
-        assert max(load(tmp_path / name).shape) <= module.LARGEST_SIDE
+        assert max(load(tmp_path / name).shape) <= module.MAX_SIDE
 
 
 def png(width: int, height: int) -> bytes:

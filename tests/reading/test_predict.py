@@ -94,7 +94,7 @@ def test_the_answers_go_to_a_file(command: Command, finished: Path, draw: Draw, 
     outcome = command("predict", f"img={draw()}", f"run={finished}", f"format={kind}", f"out={out}")
     assert outcome.code == 0, outcome.err
     assert outcome.out == ""
-    assert f"1 answers are in {out}" in outcome.err
+    assert f"1 predictions are in {out}" in outcome.err
     assert "7" in out.read_text(encoding="utf-8")
 
 
@@ -180,11 +180,11 @@ def test_the_newest_finished_run_is_used(command: Command, finished: Path, draw:
         (["img={seven}", "run={tmp}/no.onnx"], "no.onnx: cannot be read"),
         (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished"),
         (["img=[{seven},{tmp}/b.png]", "annotate=a.png"], "annotate=a.png: is one picture, and img= names 2"),
-        (["img={seven}", "out={tmp}/a", "annotate={tmp}/a"], "is where the answers go; give another name"),
+        (["img={seven}", "out={tmp}/a", "annotate={tmp}/a"], "is where the predictions go; give another name"),
         (["img={seven}", "annotate={seven}"], "would be written over, and is to be read"),
         (["img={seven}", "explain={seven}"], "seven.png: cannot be made (File exists); give a folder"),
         (["img=a.png", "digits=two"], "digits=two: must be one of auto, one, many"),
-        (["img=a.png", "explain="], "explain=: must be a name, or null for none"),
+        (["img=a.png", "explain="], "explain=: must be a name, or null"),
         (["img=a.png", "reject=maybe"], "reject=maybe: must be true or false"),
     ],
 )

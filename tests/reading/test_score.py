@@ -145,7 +145,7 @@ def test_what_holds_no_labelled_pictures_is_one_line(tmp_path: Path, name: str, 
     [
         ([], "pictures: not given; write pictures=..."),
         (["pictures="], "pictures=: must be a folder of LABEL_n.png, or an .npz file with x and y"),
-        (["pictures=a", "out="], "out=: must be a folder, or null for score/ in outputs_dir"),
+        (["pictures=a", "out="], "out=: must be a folder, or null"),
         (["pictures=a", "digits=2"], "digits=2: must be one of auto, one, many"),
         (["pictures={tmp}", "out={tmp}/3_1.png"], "3_1.png: cannot be made (File exists); give a folder"),
     ],

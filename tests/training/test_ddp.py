@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Command, Train, settings
+from run_folders import weights
 
 from digits import runs
 from digits.data.augmentation import Distortion
 from digits.data.chunks import Chunk
 from digits.errors import UserError
-from digits.files import ROOT, shown
+from digits.files import ROOT
 from digits.training.ddp import started_processes
 from digits.training.run import choose_device
 
@@ -44,46 +45,34 @@ def in_slurm(rank: str) -> dict[str, str]:
     return {**job, "SLURM_PROCID": rank, "SLURM_LOCALID": rank}
 
 
-def test_two_processes_that_are_stopped_and_go_on_end_where_one_process_does(
-    train_tiny: Train, tiny: list[str], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Started by torchrun, and gone on with under SLURM, where the first of the processes is this one."""
-    script = str(ROOT / "src" / "train.py")
-    own = [*DISTORTED, "data.batch_size=100", "data.train_size=502", "data.chunk_size=2", "trainer.max_epochs=2"]
-    alone = train_tiny(*own, "run_name=alone")
+def test_two_processes_end_where_one_process_does(fit_tiny: Train, tiny: list[str], tmp_path: Path) -> None:
+    # 6 mini-batches an epoch, the last one of 12 images
+    own = [*DISTORTED, "data.batch_size=100", "data.chunk_size=2", "trainer.max_epochs=2"]
+    alone = fit_tiny(*own, "run_name=alone")
     together = tmp_path / "outputs" / "lenet5" / "together"
-    typed = [*tiny, *own, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", "trainer=ddp"]
+    typed = [*tiny, *own, f"outputs_dir={tmp_path / 'outputs'}", "trainer=ddp", "run_name=together"]
+    script = str(ROOT / "src" / "train.py")
     torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node=2", script]
-    stopped = subprocess.run(
-        [*torchrun, *typed, "run_name=together", "trainer.max_time=0:00"], capture_output=True, text=True, check=False
-    )
-    assert stopped.returncode != 0
-    assert f"torchrun --nproc-per-node=2 {shown(Path(script))} resume=" in stopped.stderr
-    assert stopped.stderr.count("on 2 processes, the CPU") == 1
-    assert torch.load(together / runs.LAST_CHECKPOINT, weights_only=True)["global_step"] == 2
-
-    going_on = [f"resume={together}", "trainer.max_time=null"]
-    second = subprocess.Popen(
-        [sys.executable, script, *going_on], env=os.environ | in_slurm("1"), stderr=subprocess.PIPE, text=True
-    )
-    for name, value in in_slurm("0").items():
-        monkeypatch.setenv(name, value)
-    first = command("train", *going_on)
-    _, said = second.communicate(timeout=300)
-    assert (first.code, second.returncode, said) == (0, 0, ""), first.err
-    assert sorted(one.name for one in together.parent.iterdir()) == ["alone", "together"]
-    assert sum(one.name.startswith("events") for one in together.iterdir()) == 2  # one of each start
-    names = [{one.name for one in folder.iterdir() if "events" not in one.name} for folder in (alone, together)]
-    assert names[0] == names[1]
+    done = subprocess.run([*torchrun, *typed], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("on 2 processes, the CPU") == 1
+    assert sorted(file.name for file in together.parent.iterdir()) == ["alone", "together"]
+    assert sum(file.name.startswith("events") for file in together.iterdir()) == 1
     for one, other in zip(runs.read_metrics(alone), runs.read_metrics(together), strict=True):
-        timeless = [key for key in one if "seconds" not in key and "second" not in key]
+        timeless = [key for key in one if "second" not in key]
         assert [other[key] for key in timeless] == pytest.approx([one[key] for key in timeless], abs=1e-4)
-    weights = [torch.load(one / runs.LAST_CHECKPOINT, weights_only=True)["state_dict"] for one in (alone, together)]
-    for key, value in weights[0].items():
-        torch.testing.assert_close(weights[1][key], value, rtol=1e-3, atol=1e-5)
+    for key, value in weights(alone).items():
+        torch.testing.assert_close(weights(together)[key], value, rtol=1e-3, atol=1e-5)
     log = (together / "train.log").read_text(encoding="utf-8")
     assert log.count("epoch 2/2") == 1
     assert log.count("test accuracy") == 1
+
+
+def test_srun_starts_processes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in in_slurm("1").items():
+        monkeypatch.setenv(name, value)
+    processes = started_processes(settings("trainer=ddp").trainer)
+    assert (processes.size, processes.is_first, processes.command) == (2, False, ["srun", "python"])
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_probabilities_of_sigmoid_outputs_are_their_shares(outputs: Tensor) -> N
 
 def test_the_penalty_is_of_the_weights_without_the_biases() -> None:
     network = MLP([5])
-    squares = sum(float(weight.square().sum()) for name, weight in network.named_parameters() if "bias" not in name)
+    squares = sum(weight.square().sum().item() for name, weight in network.named_parameters() if "bias" not in name)
     assert OutputLoss(l2=0.1).penalty(network).item() == pytest.approx(0.05 * squares, rel=1e-5)
 
 

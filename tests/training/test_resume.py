@@ -333,5 +333,5 @@ def test_a_resumed_run_reads_its_checkpoint_once(fit_tiny: Train, monkeypatch: p
         return load(*arguments, **options)
 
     monkeypatch.setattr(torch, "load", counted)
-    fit_tiny(f"resume={folder}", "trainer.max_epochs=2")
+    fit_tiny("data.val_size=0", f"resume={folder}", "trainer.max_epochs=2")
     assert len(loads) == 1

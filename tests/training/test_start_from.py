@@ -119,7 +119,9 @@ def test_the_network_cannot_be_called_another() -> None:
 
 
 def test_nothing_is_no_name_of_a_network() -> None:
-    with pytest.raises(UserError, match=r"start_from=: must be a run's folder, an \.onnx file, shipped, auto, or null"):
+    with pytest.raises(
+        UserError, match=r"start_from=: must be a run's folder, an \.onnx file, shipped or auto, or null"
+    ):
         settings("start_from=''")
 
 

@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, FilePayload, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 from web_page import Page
 
+from digits.handwriting import own_digits
+
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )

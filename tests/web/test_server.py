@@ -76,7 +76,7 @@ def test_a_taken_port_is_one_line(command: Command) -> None:
         ("host=192.0.2.7", "host=192.0.2.7: is no address of this machine"),
         ("host=''", "host=: must be an address"),
         ("host=a..b", "host=a..b: is no address"),
-        ("port=70000", "port=70000: must be 1 to 65535, or 0 for a free one"),
+        ("port=70000", "port=70000: must be 0 to 65535; 0 takes a free one"),
         ("port=http", "port=http: must be a whole number"),
         ("open=maybe", "open=maybe: must be true or false"),
         ("run=nowhere.onnx", "run=nowhere.onnx: cannot be read"),

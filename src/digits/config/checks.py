@@ -30,16 +30,16 @@ def between(low: float, high: float = math.inf, above: bool = False, below: bool
         below: whether `high` itself is too large.
         note: what the message adds, such as a unit.
     """
-    start = f"above {low}" if above else str(low)
     if high == math.inf:
-        right = f"{start} and finite" if above else f"{start} or above and finite"
+        right = f"above {low}" if above else f"{low} or above"
+    elif above:
+        right = f"above {low} and {'below' if below else 'up to'} {high}"
     else:
-        right = f"{start}{',' if above else ''} to {'below ' if below else ''}{high}"
+        right = f"{low} to {'below ' if below else ''}{high}"
 
     def allows(value: float) -> bool:
-        return (value > low if above else value >= low) and (
-            value < high if below or high == math.inf else value <= high
-        )
+        is_high_enough = value > low if above else value >= low
+        return is_high_enough and (value < high if below or high == math.inf else value <= high)
 
     return Rule(allows, right + note)
 

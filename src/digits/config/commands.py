@@ -82,14 +82,15 @@ class CompareConfig(Settings):
     outputs_dir: str
 
 
+NETWORKS = distinct("a list of lenet5, sigmoid or both, none of them twice", {"lenet5", "sigmoid"}.__contains__)
+
+
 @dataclass
 class BenchmarkConfig(Settings):
     """What to measure: conf/benchmark.yaml."""
 
     what: Annotated[str, one_of("train", "predict")]
-    models: Annotated[
-        list[str], distinct("a list of lenet5, sigmoid or both, none of them twice", {"lenet5", "sigmoid"}.__contains__)
-    ]
+    models: Annotated[list[str], NETWORKS]
     batch_size: Annotated[int, between(1, 30_000)]
     rounds: Annotated[int, between(1, 1000)]
     accelerator: Accelerator

@@ -113,8 +113,11 @@ def _check_database(url: str) -> None:
     """Check that SQLAlchemy knows such a database, before the seconds that torch takes to load."""
     import sqlalchemy  # 0.2 s, which a search in a file does not need here
 
+    shown = url
     try:
-        sqlalchemy.make_url(url).get_dialect()
+        parsed = sqlalchemy.make_url(url)
+        shown = parsed.render_as_string()  # without its password
+        parsed.get_dialect()
     except sqlalchemy.exc.ArgumentError as error:
         right = "a database as SQLAlchemy names it, such as postgresql+psycopg://user@host/digits"
-        raise UserError(f"storage={url}: must be {right}") from error
+        raise UserError(f"storage={shown}: must be {right}") from error
