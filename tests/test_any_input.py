@@ -19,7 +19,6 @@ from hydra.errors import HydraException
 from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
@@ -30,7 +29,7 @@ from digits.command_line import all_settings, as_typed, checked, explain
 from digits.config.train import TrainConfig
 from digits.data import sources
 from digits.errors import UserError
-from digits.files import ROOT, csv_text, write_text
+from digits.files import ROOT
 from digits.handwriting.labelled import find_labelled
 from digits.handwriting.load import brightness, open_picture
 from digits.models.build import build_network
@@ -41,8 +40,6 @@ from digits.training.classifier import DigitClassifier
 from digits.training.interrupt import seconds
 
 TRIED = trying(max_examples=40, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
-FEWER = trying(TRIED, max_examples=25)
-
 PICTURES = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "ICO", "TGA", "PCX", "SGI")
 IMAGES = np.arange(3 * 784, dtype=np.uint8).reshape(3, 28, 28)
 LABELS = np.array([1, 2, 3], dtype=np.uint8)
@@ -184,45 +181,6 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(kind: Kind, tmp_path: Pat
 def test_what_is_damaged_in_a_runs_folder_is_read_or_refused_in_one_line(fit_tiny: Train, tmp_path: Path) -> None:
     for kind in of_runs(fit_tiny("model=sigmoid")):
         always_read_or_refused(kind, tmp_path)
-
-
-counts = st.shared(st.integers(2, 4), key="count")
-some_images = counts.flatmap(lambda count: arrays(np.uint8, (count, 28, 28)))
-some_labels = counts.flatmap(lambda count: arrays(np.uint8, count, elements=st.integers(0, 9)))
-
-
-@pytest.mark.parametrize("write", [csv, mat, npz])
-def test_any_images_come_back_as_they_were(
-    write: Callable[[NDArray[np.uint8], NDArray[np.uint8]], bytes], tmp_path: Path
-) -> None:
-    @FEWER
-    @given(some_images, some_labels)
-    def holds(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-        (tmp_path / "given").write_bytes(write(images, labels))
-        for read in sources.read(str(tmp_path / "given"), str(tmp_path / "given"), None, tmp_path):
-            assert np.array_equal(read.images, images)
-            assert np.array_equal(read.labels, labels)
-
-    holds()
-
-
-@FEWER
-@given(st.integers(4, 40).flatmap(lambda side: arrays(np.uint8, (side, 7))))
-def test_any_grey_picture_comes_back_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory, grey: NDArray[np.uint8]
-) -> None:
-    path = tmp_path_factory.mktemp("picture") / "given.png"
-    Image.fromarray(grey).save(path)
-    assert np.array_equal(brightness(open_picture(path).image), grey)
-
-
-@TRIED
-@given(st.lists(st.floats(allow_nan=False, width=32), min_size=1, max_size=5))
-def test_any_figures_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, losses: list[float]) -> None:
-    folder = tmp_path_factory.mktemp("run")
-    rows = [{"epoch": epoch, "step": 3 * epoch, "train/loss": loss} for epoch, loss in enumerate(losses)]
-    write_text(folder / runs.METRICS_FILE, csv_text(rows))
-    assert runs.read_metrics(folder) == rows
 
 
 @TRIED

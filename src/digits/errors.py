@@ -7,7 +7,7 @@ from contextlib import contextmanager
 class UserError(Exception):
     """Wrong input from the user; shown as one line, without a traceback, exit code 2.
 
-    The message names the setting or the file, what was found there and what would be right.
+    The message names the setting or the file, what was found there and what is expected.
     """
 
 
@@ -15,10 +15,10 @@ class DivergedError(UserError):
     """A run whose loss is not a number any more."""
 
 
-def require(condition: bool, key: str, value: object, right: str) -> None:
-    """Raise a UserError that names the setting, its value and what would be right, unless the condition holds."""
+def require(condition: bool, key: str, value: object, expected: str) -> None:
+    """Raise a UserError that names the setting, its value and what is expected, unless the condition holds."""
     if not condition:
-        raise UserError(f"{key}={value}: must be {right}")
+        raise UserError(f"{key}={value}: must be {expected}")
 
 
 def raise_all(errors: Sequence[UserError]) -> None:

@@ -50,17 +50,17 @@ def create(outputs_dir: str, model: str, run_name: str | None, restart: bool = F
         folder.mkdir(parents=True)
     except FileExistsError as error:
         if (folder / MODEL_FILE).exists():
-            right = f"choose another name, or train it further: resume={folder} trainer.max_epochs=N"
+            expected = f"choose another name, or train it further: resume={folder} trainer.max_epochs=N"
         elif is_resumable(folder):
-            right = f"choose another name, or go on with it: resume={folder}"
+            expected = f"choose another name, or go on with it: resume={folder}"
         elif restart:
             with lock(folder):  # another process may be about to keep its first checkpoint
                 for event_file in folder.glob("events.out.tfevents.*"):
                     event_file.unlink()
             return folder
         else:
-            right = "choose another name, or start it again: resume=auto"
-        raise UserError(f"run_name={run_name}: {folder} is there already; {right}") from error
+            expected = "choose another name, or start it again: resume=auto"
+        raise UserError(f"run_name={run_name}: {folder} is there already; {expected}") from error
     except OSError as error:
         raise UserError(f"outputs_dir={outputs_dir}: cannot make {folder} ({error.strerror})") from error
     return folder

@@ -109,24 +109,6 @@ def test_what_is_measured_is_written(
         assert "predict.py" in part
 
 
-@pytest.mark.parametrize(
-    ("typed", "message"),
-    [
-        ("what=all", "what=all: must be one of train, predict"),
-        ("models=[]", "models=[]: must be a list of lenet5, sigmoid or both"),
-        ("models=[mlp]", "models=['mlp']: must be a list of lenet5, sigmoid or both"),
-        ("rounds=0", "rounds=0: must be 1 to 1000"),
-        ("batch_size=0", "batch_size=0: must be 1 to 30000"),
-        ("accelerator=tpu", "accelerator=tpu: must be one of auto, cpu, gpu"),
-    ],
-)
-def test_wrong_settings_are_answered_in_a_line(typed: str, message: str, command: Command) -> None:
-    outcome = command("benchmark", typed)
-    assert outcome.code == 2
-    assert outcome.err.startswith(f"error: {message}")
-    assert len(outcome.err.splitlines()) == 1
-
-
 def test_a_cache_folder_that_cannot_be_made_is_named(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     outcome = command("benchmark", f"data_dir={tmp_path / 'file' / 'data'}", f"out={tmp_path / 'out'}")

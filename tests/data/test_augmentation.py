@@ -11,7 +11,7 @@ from digits.config.data import DistortionConfig
 from digits.data.augmentation import Distortion
 
 RANGES = dict.fromkeys(("rotation", "shear", "aspect", "scale", "shift", "thickness", "elastic"), 0.0)
-NONE = DistortionConfig(name="light", end_share=0, end_strength=1, **RANGES)
+NONE = DistortionConfig(name="light", end_strength=1, **RANGES)
 
 
 def distorted(images: Tensor, step: int = 0, seed: int = 1, **ranges: Any) -> Tensor:

@@ -15,7 +15,7 @@ from digits.config.data import DataConfig
 from digits.data import mnist
 from digits.data.datamodule import MNISTDataModule, split
 from digits.data.sampler import ChunkSampler, Share
-from digits.data.synthetic.strokes import NOT_A_DIGIT
+from digits.data.synthetic.strokes import NON_DIGIT
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_pass_is_cut_to_what_processes_can_share() -> None:
 def test_synthetic_images_are_resident_behind_mnist(data_dir: Path) -> None:
     drawn: Any = {"synthetic_fraction": 0.2, "negative_fraction": 0.1, "synthetic_count": 20}
     data = module(data_dir, train_size=100, val_size=20, batch_size=50, **drawn)
-    assert data.train_set.labels[100:].tolist() == [*range(10), *range(10), *[NOT_A_DIGIT] * 20]
+    assert data.train_set.labels[100:].tolist() == [*range(10), *range(10), *[NON_DIGIT] * 20]
     shares = [(share.images, share.per_batch) for share in data.shares]
     assert shares == [(range(100), 35), (range(100, 120), 10), (range(120, 140), 5)]
     assert data.steps(1) == 3

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import pickle
 import struct
 import zipfile
 import zlib
@@ -22,7 +21,6 @@ from digits.data import mnist
 from digits.data.datamodule import MNISTDataModule
 from digits.data.sources import read
 from digits.errors import UserError
-from digits.formats import csv as csv_format
 from digits.formats import images as image_format
 from digits.formats import mat as mat_format
 from digits.formats import npz as npz_format
@@ -131,32 +129,6 @@ def test_a_run_on_other_files_goes_on(fit_tiny: Train, halves: list[ImageSet], t
     assert same(weights(whole), weights(part))
 
 
-def test_csv_is_read_once_and_again_when_it_changes(
-    halves: list[ImageSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, cache = tmp_path / "all.csv", tmp_path / "cache"
-    path.write_text(csv(halves[0]), encoding="utf-8")
-    reader, read_anew = csv_format.read, []
-
-    def counted(content: bytes, name: Path) -> ImageSet:
-        read_anew.append(name)
-        return reader(content, name)
-
-    monkeypatch.setattr(csv_format, "read", counted)
-    first = read(str(path), None, TEST, cache)
-    second = read(str(path), None, TEST, cache)
-    assert len(read_anew) == 1
-    assert all(np.array_equal(one.images, two.images) for one, two in zip(first, second, strict=True))
-    path.write_text(csv(halves[0]).replace("5,0,0", "6,0,0", 1), encoding="utf-8")
-    changed, _ = read(str(path), None, TEST, cache)
-    assert len(read_anew) == 2
-    assert (first[0].labels[0], changed.labels[0]) == (5, 6)
-    (kept,) = (cache / "csv").iterdir()  # one file, not one a version
-    kept.write_bytes(kept.read_bytes()[:1000])
-    read(str(path), None, TEST, cache)
-    assert len(read_anew) == 3
-
-
 ROW = [5, *[0] * 784]
 
 
@@ -168,26 +140,20 @@ def changed(place: int, value: object, count: int = 4, row: int = 2) -> str:
 
 WRONG_CSV = {
     "783 values": (",".join(map(str, ROW[:-1])), "row 1: has 784 values; must have 785"),
-    "783 values in a later row": ("\n".join([changed(1, 5), ",".join(map(str, ROW[:-1]))]), "row 5: has 784 values"),
     "no label": (HEADER + "\n" + ",".join(map(str, ROW[1:])), "row 2: has 784 values; must have 785: the label"),
     "256": (changed(3, 256), "row 2, column 3: '256'; must be a whole number from 0 to 255"),
     "-1": (changed(785, -1), "row 2, column 785: '-1'; must be a whole number"),
     "3.5": (changed(3, 3.5), "row 2, column 3: '3.5'; must be a whole number"),
     "abc": (changed(3, "abc"), "row 2, column 3: 'abc'; must be a whole number"),
-    "abc for the first label": (changed(1, "abc", row=1), "row 1, column 1: 'abc'; must be a label"),
     "nothing": (changed(3, ""), "row 2, column 3: ''; must be a whole number"),
     "label 10": (changed(1, 10), "row 2, column 1: '10'; must be a label, a whole number from 0 to 9"),
-    "label 10 behind a header": (HEADER + "\n" + changed(1, 10), "row 3, column 1: '10'; must be a label"),
-    "a header in the middle": (changed(1, 5) + "\n" + HEADER + "\n" + changed(1, 5), "row 5, column 1: 'label'"),
     "a header alone": (HEADER, "has no rows; must have rows of 785"),
     "semicolons": (changed(1, 5).replace(",", ";"), "row 1, column 1: '5;0;0"),
     "a quote that does not end": ('"' + changed(1, 5), "row 1"),
-    "too large a number": (changed(3, 10**30), "row 2, column 3: '10000000000000000000'; must be a whole number"),
     "a row without end": (
         changed(1, 5) + "\n" + "5," * 40_000,
         "row 5 has more than 65535 bytes; must have 785 values",
     ),
-    "other digits": (changed(3, "٣"), "row 2, column 3: '٣'; must be a whole number"),
 }
 
 
@@ -281,31 +247,22 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: idx(PAIR)[:-1],
         "has 2351 bytes behind its header, fewer than the 2352",
     ),
-    "more bytes than the header says": (lambda: idx(PAIR) + b"x", "more than the 2352 that it says"),
-    "a header that says exabytes": (lambda: idx(PAIR).replace(b"\0\0\0\x03", b"\xff" * 4), "fewer than the 336725"),
     "an IDX header cut off": (lambda: idx(PAIR)[:9], "ends within its header of 16 bytes"),
-    "IDX of nothing": (lambda: idx(PAIR[:0]), "its header says that there is nothing in it"),
     "several gzip parts": (lambda: gzip.compress(b"1,2") * 2, "has something behind its gzipped content"),
     ".npz of 14x56": (lambda: npz(x=PAIR.reshape(3, 14, 56), y=LABELS), "x has the shape [3, 14, 56]; must have"),
     "labels alone": (lambda: idx(LABELS), "has the labels of an IDX pair; give the file of the images"),
-    "images alone": (lambda: idx(PAIR), "its labels must be beside it, as wrong or wrong.gz"),
     "gzip cut off": (lambda: gzip.compress(idx(PAIR))[:-9], "is a gzip file that was cut off"),
-    "gzip damaged": (lambda: b"\x1f\x8b\x08\x00" + b"x" * 50, "is a damaged gzip file"),
     "a gzip bomb": (lambda: gzip.compress(bytes(LARGE)), "more than 1048576 bytes unpacked"),
     "a large file": (lambda: b"1" * LARGE, "more than 1048576 bytes unpacked"),
     ".npz of other names": (lambda: npz(images=PAIR), "has none of the arrays it must have: x_train, y_train"),
     ".npz without labels": (lambda: npz(x=PAIR), "has x, but no y"),
     ".npz that runs code": (lambda: npz(x=np.array([Malicious()]), y=LABELS), "Object arrays cannot be loaded"),
-    ".npz with a pickle": (lambda: pickled(), "cannot be read as .npz"),
     ".npz of gigabytes": (lambda: npz_bomb(LARGE), "bytes unpacked; at most 1048576 are read"),
     ".npz that says terabytes": (npz_claim, "cannot be read as .npz"),
     ".npz cut off": (lambda: npz(x=PAIR, y=LABELS)[:500], "cannot be read as .npz"),
-    ".npz of 20x20": (lambda: npz(x=np.zeros((3, 20, 20)), y=LABELS), "x has the shape [3, 20, 20]; must have [N, 28"),
     ".npz of no images": (lambda: npz(x=PAIR[:0], y=LABELS[:0]), "with at least one image"),
-    ".npz of one number": (lambda: npz(x=np.uint8(3), y=LABELS), "x has the shape []"),
     ".npz with too few labels": (lambda: npz(x=PAIR, y=LABELS[:2]), "y has the shape [2]; must have [3], as x has"),
     ".npz with 256": (lambda: npz(x=PAIR.astype(int) + 256, y=LABELS), "x[0, 0, 0] is 256; must be a whole number"),
-    ".npz with -1": (lambda: npz(x=PAIR.astype(int) - 1, y=LABELS), "x[0, 0, 0] is -1; must be a whole number"),
     ".npz with 0.5": (lambda: npz(x=PAIR + 0.5, y=LABELS), "x[0, 0, 0] is 0.5; must be a whole number from 0 to 255"),
     ".npz with nan": (lambda: npz(x=PAIR + np.nan, y=LABELS), "x[0, 0, 0] is nan; must be a whole number"),
     ".npz with label 10": (lambda: npz(x=PAIR, y=LABELS + 7), "y[2] is 10; must be a whole number from 0 to 9"),
@@ -314,19 +271,10 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     ".mat without label": (lambda: mat(data=PAIR.reshape(3, 784)), "has no label; must have data and label, has data"),
     ".mat of texts": (lambda: mat(data="zeros", label=LABELS), "data is text; must be numbers"),
     ".mat of structures": (lambda: mat(data={"a": 1}, label=LABELS), "data is a structure; must be numbers"),
-    ".mat with label 10": (lambda: mat(data=PAIR.reshape(3, 784), label=LABELS + 7), "label[2] is 10; must be a whole"),
-    ".mat with 3.5": (lambda: mat(data=PAIR.reshape(3, 784) + 3.5, label=LABELS), "data[0, 0] is 3.5; must be a whole"),
     ".mat cut off": (lambda: mat(data=PAIR.reshape(3, 784), label=LABELS)[:-3], "cannot be read as .mat"),
     ".mat of gigabytes": (lambda: mat_bomb(LARGE), "has too many bytes, unpacked"),
     ".mat of version 7.3": (lambda: b"MATLAB 7.3 MAT-file" + bytes(600), "is a .mat file of version 7.3"),
 }
-
-
-def pickled() -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("x.npy", pickle.dumps(Malicious()))
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("kind", WRONG)
@@ -365,10 +313,7 @@ def test_labels_that_do_not_go_with_the_images_are_named(tmp_path: Path) -> None
         (["data.path={tmp}/all.npz"], "has no test images of its own; give data.test_path=FILE, or data.test_size=N"),
         (["data.path={tmp}/all.npz", "data.test_size=60"], "data.test_size=60: must be 1 to 59"),
         (["data.path={tmp}/all.npz", "data.test_size=0"], "data.test_size=0: must be 1 to"),
-        (
-            ["data.path={tmp}/sorted.npz", "data.test_size=5"],
-            "its last 5 images are of 9 only; shuffle",
-        ),
+        (["data.path={tmp}/sorted.npz", "data.test_size=5"], "its last 5 images are of 9 only; shuffle"),
         (["data.path={tmp}/mnist.npz", "data.test_size=5"], "has test images of its own; leave data.test_size out"),
         (["data.path={tmp}/halves.npz", "data.test_size=100"], "its last 100 images are of 5 only; shuffle"),
         (
@@ -380,15 +325,6 @@ def test_labels_that_do_not_go_with_the_images_are_named(tmp_path: Path) -> None
         (["data.path={tmp}/all.npz", "data.test_path={tmp}/mnist.npz"], "give it as data.path, without data.test_path"),
         (["data.path={tmp}/all.npz", "data.test_size=5"], "data.val_size=5000: must be 0 to 54"),
         (["data.path={tmp}/all.npz", "data.test_size=5", "data.val_size=5"], "data.batch_size=128: must be 1 to 55"),
-        (["data.path=a.csv", "data.test_path=b.csv", "data.test_size=5"], "data.test_size=5: must be null where"),
-        (["data.test_size=5"], "data.test_size=5: must be null where data.path is"),
-        (["data.test_path=a.csv"], "a.csv: must be null where data.path is"),
-        (["data.path="], "data.path=: must be a file or folder, or null"),
-        (
-            ["data.batch_size=null", "data.synthetic_fraction=0.1"],
-            "data.synthetic_fraction=0.1: must be 0 where data.batch_size=null",
-        ),
-        (["data.steps_per_epoch=0"], "data.steps_per_epoch=0: must be 1 to"),
     ],
 )
 def test_wrong_settings_are_one_line_and_leave_nothing(

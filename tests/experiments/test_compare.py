@@ -116,32 +116,3 @@ def test_nothing_is_run_where_it_may_only_collect(compare: Compare, tmp_path: Pa
     assert "error: relu_30_60, seed 1: there is no such run in" in err
     assert out == ""
     assert not (tmp_path / "outputs").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["experiments=[nothing]"],
-            "experiments=nothing: experiment=nothing: there is no such experiment; choose one of",
-        ),
-        (["experiments=[]"], "experiments=[]: must be a list of at least one, none of them twice"),
-        (["seeds=[1,1]"], "seeds=[1, 1]: must be a list of at least one, none of them twice"),
-        (["experiments=[' ']"], "must be a list of at least one, none of them twice"),
-        (["settings=[++seed=3]"], "has seed, resume or run_name; every run is a new one"),
-        (["seeds=[-1]"], "seed=-1: must be 0 to"),
-        (["seeds=1"], "seeds=1: must be a list of whole numbers"),
-        (["experiments=['lenet5_adam modl=3']"], "experiments=lenet5_adam modl=3: modl: there is no setting modl"),
-        (["experiments=['lenet5_adam seed=3']"], "has seed, resume or run_name; every run is a new one"),
-        (["experiments=['lenet5_adam \"']"], 'experiments=lenet5_adam ": No closing quotation'),
-        (["settings=[data.val_size=x]"], "data.val_size=x: must be a whole number"),
-        (["pictures="], "pictures=: must be a name, or null"),
-        (["trian=false"], "trian=false: there is no setting trian; did you mean train?"),
-    ],
-)
-def test_wrong_settings_are_one_line(command: Command, tmp_path: Path, arguments: list[str], message: str) -> None:
-    outcome = command("compare", f"outputs_dir={tmp_path / 'outputs'}", *arguments)
-    assert outcome.code == 2
-    assert message in outcome.err
-    assert outcome.err.count("\n") == 1
-    assert not (tmp_path / "outputs").exists()

@@ -100,13 +100,6 @@ def test_strokes_come_to_mnists_range(pen: int, changed: bool) -> None:
     assert max(resize(usual, BOX).shape) == BOX
 
 
-def test_a_thin_part_of_a_thick_digit_stays() -> None:
-    ink = np.zeros((100, 100), dtype=np.float32)
-    ink[:, :45], ink[40:50, 45:] = 1, 1  # a thick stem and a thinner bar
-    usual = with_usual_strokes(ink)
-    assert usual[:, -10:].max() > 0.5
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (300, 2), (20, 20)])
 def test_any_shape_of_ink_fits(shape: tuple[int, int]) -> None:
     page = centre(resize(np.ones(shape, dtype=np.float32), BOX))

@@ -92,27 +92,6 @@ def test_each_batch_has_its_share_before_the_negatives(own: Path, tiny: list[str
     assert data.train_set.labels[data.shares[3].images[0]] == -1
 
 
-@pytest.mark.parametrize(
-    ("typed", "message"),
-    [
-        ("data.own_fraction=1", "data.own_fraction=1.0: must be 0 to below 1"),
-        ("data.own_fraction=0.001", "data.own_fraction=0.001: must be 0, or one image of a batch, 0.0078"),
-        ("data.own_weight=0", "data.own_weight=0.0: must be above 0, to 1000"),
-        ("data.own_weight=nan", "data.own_weight=nan: must be above 0, to 1000"),
-        ("data.own_digits=''", "data.own_digits=: must be a folder, or null"),
-    ],
-)
-def test_wrong_settings_are_one_line(typed: str, message: str) -> None:
-    with pytest.raises(UserError) as caught:
-        settings(typed)
-    assert str(caught.value).startswith(message)
-
-
-def test_the_shares_leave_room_for_mnist() -> None:
-    with pytest.raises(UserError, match=r"synthetic, negative and own fraction=0\.9999: must be less"):
-        settings("data.own_fraction=0.4", "data.synthetic_fraction=0.4", "data.negative_fraction=0.1999")
-
-
 def test_a_run_learns_them_from_where_the_network_stood(own: Path, train_tiny: Train) -> None:
     for _ in range(4):  # somebody's 1s
         own_digits.save(own, 1, np.frombuffer(drawn("7"), dtype=np.uint8).reshape(SIDE, SIDE))

@@ -1,11 +1,9 @@
 """From a page to its digits: what belongs together, what is dirt, in which order it is read, and where it is parted."""
 
 import numpy as np
-import pytest
 from drawn_pages import brightness, page, row
 from PIL import Image, ImageDraw
 
-from digits.handwriting import segment
 from digits.handwriting.page import find
 from digits.handwriting.segment import Box
 
@@ -85,11 +83,6 @@ def test_nothing_is_found_where_nothing_is() -> None:
     assert found.brightness.shape == found.ink.shape == found.labels.shape == (50, 60)
 
 
-def test_too_much_for_digits_is_one_thing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("digits.handwriting.page.MOST_PIECES", 3)
-    assert layout(page(row("25802", left=20), size=(400, 200))) == [1]
-
-
 def test_cuts_lie_where_touching_digits_meet() -> None:
     picture = page([("0", 40, 40), ("6", 98, 40)], size=(220, 160), pen=8)
     found = find(brightness(picture))
@@ -114,8 +107,3 @@ def test_an_underline_is_no_digit_and_a_sign_is_one_thing() -> None:
         [piece.box for piece in line] for line in clean
     ]
     assert layout(page([("divided", 60, 40)], height=100)) == [1]
-
-
-def test_boxes_add_up() -> None:
-    assert Box(1, 2, 3, 4) | Box(0, 3, 2, 9) == Box(0, 2, 3, 9)
-    assert segment.group([]) == []

@@ -1,7 +1,6 @@
 """Scoring: what the figures are of, and what is said of files that cannot be scored."""
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from drawn_pages import page, row
 from PIL import Image
 
 from digits.errors import UserError
-from digits.formats import npz as npz_format
 from digits.handwriting.labelled import find_labelled
 from digits.reading.score import auroc
 
@@ -52,14 +50,6 @@ def test_the_score_has_kinds_writers_and_what_is_no_digit(command: Command, pict
         assert line in outcome.out
     with Image.open(tmp_path / "score" / "misread.png") as sheet:
         assert sheet.width > 1000
-
-
-def test_rows_and_pages_have_labels_too(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "pages").mkdir()
-    page([*row("258", top=20), *row("69", top=130)], size=(300, 240)).save(tmp_path / "pages" / "258_69_1.png")
-    outcome = command("score", f"pictures={tmp_path / 'pages'}", "run=shipped", f"out={tmp_path}")
-    assert outcome.code == 0, outcome.err
-    assert "100.00% of 1" in outcome.out
 
 
 def test_a_labels_file_tells_kinds_apart(pictures: Path) -> None:
@@ -138,33 +128,6 @@ def test_what_holds_no_labelled_pictures_is_one_line(tmp_path: Path, name: str, 
     with pytest.raises(UserError, match=message) as caught:
         find_labelled(str(tmp_path / name))
     assert str(caught.value).startswith(f"pictures={tmp_path / name}: ")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "pictures: not given; write pictures=..."),
-        (["pictures="], "pictures=: must be a folder of LABEL_n.png, or an .npz file with x and y"),
-        (["pictures=a", "out="], "out=: must be a folder, or null"),
-        (["pictures=a", "digits=2"], "digits=2: must be one of auto, one, many"),
-        (["pictures={tmp}", "out={tmp}/3_1.png"], "3_1.png: cannot be made (File exists); give a folder"),
-    ],
-)
-def test_wrong_settings_are_one_line(command: Command, tmp_path: Path, arguments: list[str], message: str) -> None:
-    page(row("3")).save(tmp_path / "3_1.png")
-    outcome = command("score", *(one.replace("{tmp}", str(tmp_path)) for one in arguments))
-    assert outcome.code == 2
-    assert message in outcome.err
-    assert outcome.err.count("\n") == 1
-    assert outcome.out == ""
-
-
-def test_an_archive_that_unpacks_too_far_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(npz_format, "MAX_BYTES", 1000)
-    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("x.npy", bytes(2000))
-    with pytest.raises(UserError, match="has 2000 bytes unpacked; at most 1000"):
-        find_labelled(str(tmp_path / "bomb.npz"))
 
 
 def test_auroc_counts_pairs() -> None:

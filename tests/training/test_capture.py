@@ -75,22 +75,10 @@ class StandInStream:
         assert isinstance(other, StandInStream)
 
 
-TYPED = (
-    "data.batch_size=48",
-    "data.chunk_size=3",
-    "trainer.max_epochs=3",
-    "augment=handwriting",
-    "schedule=onecycle",
-)
+TYPED = ("data.batch_size=48", "data.chunk_size=3", "trainer.max_epochs=3", "augment=handwriting", "schedule=onecycle")
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
-        ["optimizer=adamw"],
-        ["optimizer=sgd"],
-    ],
-)
+@pytest.mark.parametrize("typed", [["optimizer=adamw"], ["optimizer=sgd"]])
 def test_replayed_steps_see_each_chunks_images_rates_and_distortion(
     typed: list[str], fit_tiny: Train, card: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,14 +79,7 @@ def test_srun_starts_processes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     ("typed", "line"),
     [
         (["trainer=ddp"], "trainer.strategy=ddp: needs a run by torchrun or srun, such as torchrun"),
-        (["trainer.num_nodes=2"], "trainer.num_nodes=2: must be 1 without trainer=ddp"),
-        (["trainer=ddp", "data.batch_size=null"], "trainer.strategy=ddp: must be auto with data.batch_size=None"),
-        (
-            ["trainer=ddp", "data.hard_example_fraction=0.5"],
-            "trainer.strategy=ddp: must be auto with data.hard_example_fraction=0.5",
-        ),
         (["trainer=ddp", "-m", "seed=1,2"], "seed=1: trainer.strategy=ddp: must be auto with -m"),
-        (["trainer=dpd"], "trainer=dpd: there is no such trainer; choose one of ddp, default"),
     ],
 )
 def test_wrong_settings_are_one_line(command: Command, typed: list[str], line: str, tmp_path: Path) -> None:
@@ -114,7 +107,6 @@ def test_processes_that_would_make_a_run_each_are_refused(
     [
         (["data.batch_size=128"], r"data\.batch_size=128: must be a multiple of 3, the number of processes"),
         (["model=convnet", "data.batch_size=129"], r"model=convnet: must be a network without batch normalisation"),
-        (["trainer.num_nodes=2"], r"trainer\.num_nodes=2: must be a divisor of the 3 processes"),
     ],
 )
 def test_too_many_processes_are_refused(monkeypatch: pytest.MonkeyPatch, typed: list[str], line: str) -> None:

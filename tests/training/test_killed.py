@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning.pytorch as L
 import pytest
-from conftest import Train, fitted, settings
+from conftest import Train, fitted
 from run_folders import rows, same, steps, weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -165,10 +165,7 @@ def test_a_full_disk_is_one_line_and_harms_nothing(
     kept: int,
 ) -> None:
     typed = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", *SMALL, "run_name=full"]
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        pytest.raises(UserError, match=rf"{names}: .*No space left on device"),
-    ):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(UserError, match=rf"{names}: .*No space left on device"):
         fitted(typed, [Full(6, patch, writes)])
     folder = tmp_path / "outputs" / "sigmoid" / "full"
     assert sorted(one.name for one in (folder / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
@@ -210,16 +207,3 @@ def test_a_run_that_had_stopped_early_has_stopped_when_it_goes_on(fit_tiny: Trai
     assert len(before) == 2
     fit_tiny(*typed, f"resume={folder}")
     assert rows(folder) == before
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("trainer.max_time=soon", "trainer.max_time=soon: must be days:hours:minutes:seconds"),
-        ("trainer.max_time=5", "trainer.max_time=5: must be"),
-        ("trainer.checkpoint_every=-1", "trainer.checkpoint_every=-1.0: must be 0 to 86400 seconds"),
-    ],
-)
-def test_wrong_times_are_named(override: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        settings(override)

@@ -35,6 +35,6 @@ def rates(*overrides: str) -> list[float]:
 def test_schedules() -> None:
     assert rates("schedule=none") == [1.0] * 101
     assert rates("schedule=cosine") == pytest.approx([(1 + math.cos(math.pi * step / 100)) / 2 for step in range(101)])
-    onecycle = rates("schedule=onecycle", "schedule.warmup=0.25")
+    onecycle = rates("schedule=onecycle")
     assert onecycle[:26] == pytest.approx([1 / 25 + step / 25 * 24 / 25 for step in range(26)])
     assert onecycle[25:] == pytest.approx([(1 + math.cos(math.pi * step / 75)) / 2 for step in range(76)])

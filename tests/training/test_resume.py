@@ -223,11 +223,6 @@ def test_a_checkpoint_without_its_parts_is_named(small: Path, tmp_path: Path) ->
         checkpoints.load(tmp_path / "part.ckpt", settings("model=sigmoid").model)
 
 
-def test_a_resume_that_is_not_there_is_named(train_tiny: Train, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"there is no .*last\.ckpt; give the folder of a run"):
-        train_tiny(f"resume={tmp_path}")
-
-
 def test_checkpoints_of_others_are_refused(fit_tiny: Train, tmp_path: Path) -> None:
     folder = fit_tiny("model=sigmoid")
     checkpoint = folder / "checkpoints" / "last.ckpt"

@@ -147,18 +147,6 @@ def test_undo_goes_back_stroke_by_stroke_and_behind_clear(browser: Browser, web:
         tab.locator("#undo").click()  # there is nothing left
 
 
-def test_the_pen_can_be_thin(browser: Browser, web: Page) -> None:
-    with opened(browser, web, complaints=False) as tab:  # Chromium advises against looking at the pixels, as here
-        ink = "document.querySelector('#pad').getContext('2d').getImageData(0, 0, 400, 400).data.filter(x => x).length"
-        draw(tab, "1")
-        thick = tab.evaluate(ink)
-        tab.keyboard.press("Escape")
-        tab.locator("#thin").click()
-        draw(tab, "1")
-        assert tab.evaluate(ink) < 0.8 * thick
-        expect(tab.locator("#digits")).to_have_text("1")
-
-
 def test_a_late_answer_does_not_undo_clear(browser: Browser, web: Page) -> None:
     with opened(browser, web) as tab:
         asked = []
@@ -236,21 +224,6 @@ def test_a_drawing_is_saved_with_its_label(browser: Browser, web: Page) -> None:
     assert web.saved() == ["1_1.png", "1_2.png"]
 
 
-def test_all_of_it_can_be_said_to_be_one_digit(browser: Browser, web: Page) -> None:
-    with opened(browser, web) as tab:
-        expect(tab.locator("#one")).to_be_hidden()
-        tab.locator("#file").set_input_files(picture("11"))
-        expect(tab.locator("#digits button")).to_have_count(2)
-        tab.locator("#labels button").first.click()
-        expect(tab.locator("#labels button").first).to_be_disabled()
-        tab.locator("#whole").check()
-        expect(tab.locator("#that")).to_have_text("That was a")
-        expect(tab.locator("#digits button")).to_have_count(0)
-        expect(tab.locator("#labels button").first).to_be_enabled()
-        tab.locator("#whole").uncheck()
-        expect(tab.locator("#digits button")).to_have_count(2)
-
-
 def test_another_network_answers(browser: Browser, web: Page) -> None:
     with opened(browser, web) as tab:
         draw(tab, "7")
@@ -264,19 +237,6 @@ def test_another_network_answers(browser: Browser, web: Page) -> None:
         expect(tab.locator("#status")).to_have_text("lenet5/finished has gone; shipped answers now.")
         expect(tab.locator("#network")).to_have_value("shipped")
         expect(tab.locator("#digits")).to_have_text("7")
-
-
-def test_the_keys_work_after_a_network_was_chosen(browser: Browser, web: Page) -> None:
-    with opened(browser, web) as tab:
-        tab.locator("#network").focus()
-        tab.locator("#network").select_option("lenet5/finished")
-        draw(tab, "1")
-        expect(tab.locator("#hint")).to_be_hidden()
-        tab.keyboard.press("Escape")
-        expect(tab.locator("#hint")).to_be_visible()
-        expect(tab.locator("#spoken")).to_have_text("")
-        tab.keyboard.press("Control+z")
-        expect(tab.locator("#hint")).to_be_hidden()
 
 
 def test_a_network_that_cannot_read_leaves_no_old_answer(browser: Browser, web: Page) -> None:
@@ -298,16 +258,6 @@ def test_it_says_that_the_server_has_gone_and_goes_on_when_it_is_back(browser: B
         tab.context.set_offline(False)
         expect(tab.locator("#gone")).to_be_hidden()
         expect(tab.locator("#digits")).to_have_text("2")
-
-
-def test_the_dark_page_has_light_ink(browser: Browser, web: Page) -> None:
-    with opened(browser, web, color_scheme="dark") as tab:
-        draw(tab, "8")
-        expect(tab.locator("#digits")).to_have_text("8")
-        colours = (
-            "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('#pad')).color]"
-        )
-        assert tab.evaluate(colours) == ["rgb(22, 24, 29)", "rgb(245, 246, 248)"]
 
 
 def test_everything_has_a_name_for_a_screen_reader(browser: Browser, web: Page, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The server: where it listens, who may ask, and what it survives."""
 
 import http.client
-import io
 import json
 import re
 import signal
@@ -10,23 +9,19 @@ import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import Command
-from PIL import Image
 from web_page import DRAWING, Page, drawn, serving
 
 from digits.config.commands import DrawConfig
-from digits.errors import UserError
 from digits.files import ROOT
 from digits.web import app, server
 from digits.web.app import MAX_PICTURE, SIDE
 from digits.web.networks import Networks
-from digits.web.server import address_of, draw, listen, show
+from digits.web.server import draw, show
 
 READ, SAVE = "/read?network=shipped", "/save?network=shipped&label=7&digit=0"
 
@@ -67,28 +62,6 @@ def test_a_taken_port_is_one_line(command: Command) -> None:
         outcome = command("draw", f"port={port}", "open=false")
     assert outcome.code == 2
     assert outcome.err == f"error: port={port}: is taken; give another, or port=0 for a free one\n"
-
-
-@pytest.mark.parametrize(
-    ("typed", "message"),
-    [
-        ("host=nowhere.invalid", "host=nowhere.invalid: is no address"),
-        ("host=192.0.2.7", "host=192.0.2.7: is no address of this machine"),
-        ("host=''", "host=: must be an address"),
-        ("host=a..b", "host=a..b: is no address"),
-        ("port=70000", "port=70000: must be 0 to 65535; 0 takes a free one"),
-        ("port=http", "port=http: must be a whole number"),
-        ("open=maybe", "open=maybe: must be true or false"),
-        ("run=nowhere.onnx", "run=nowhere.onnx: cannot be read"),
-        ("own_digits=''", "own_digits=: must be a folder, or null"),
-        ("colour=blue", "colour=blue: there is no setting colour"),
-    ],
-)
-def test_wrong_settings_are_one_line(command: Command, typed: str, message: str) -> None:
-    outcome = command("draw", "open=false", typed)
-    assert outcome.code == 2
-    assert outcome.err.startswith(f"error: {message}")
-    assert outcome.err.count("\n") == 1
 
 
 def test_any_network_can_be_the_first(web: Page, finished: Path) -> None:
@@ -211,75 +184,6 @@ def test_a_silent_connection_is_closed(web: Page, sent: bytes, monkeypatch: pyte
             pass
 
 
-def bomb() -> bytes:
-    """A PNG of 60 megapixels in some kilobytes."""
-    content = io.BytesIO()
-    Image.new("1", (10_000, 6_000)).save(content, "png")
-    return content.getvalue()
-
-
-WHOLE = (
-    f"POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-    "Content-Type: application/octet-stream\r\nContent-Length: 38416\r\n\r\n"
-).encode() + drawn("7")
-"""A request that saves a drawing."""
-
-BENT: tuple[tuple[bytes, tuple[bytes, ...]], ...] = (
-    (b"localhost", (b"evil.example", b"", b"localhost\r\nHost: b", b"a" * 9000)),
-    (b"Content-Type", (b"Origin: http://evil.example\r\nContent-Type", b"Sec-Fetch-Site: cross-site\r\nContent-Type")),
-    (b"label=7", (b"label=../../7", b"label=%00", b"label=-1", b"label=", b"label=" + b"9" * 5000)),
-    (b"digit=0", (b"digit=999", b"digit=1e9", b"digit=", b"digit=-1")),
-    (b"shipped", (b"../../../etc/passwd", b"%2e%2e%2fx", b"/etc/passwd", b"\xff\xfe")),
-    (b"/save", (b"/../save", b"/save/../../x", b"//save", b"/" + b"a" * 70_000)),
-    (b"POST", (b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PROPFIND", b"G E T")),
-    (b"octet-stream", (b"json", b"x-www-form-urlencoded", b"octet-stream;x", b"\x00")),
-    (b"38416", (b"-1", b"99999999999999999999", b"1e9", b"38416, 1", b"0x10", b"38415")),
-    (b"Content-Length: 38416", (b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip", b"Expect: 100-continue")),
-)
-"""What of it is put otherwise, so that nothing may be saved."""
-
-
-def hostile(rng: np.random.Generator) -> Iterator[bytes]:
-    """Requests that nobody of good will makes."""
-    content = io.BytesIO()
-    Image.effect_noise((64, 64), 50).save(content, "png")
-    while True:
-        for before, others in BENT:
-            yield WHOLE.replace(before, others[rng.integers(len(others))], 1)
-        yield WHOLE[: rng.integers(len(WHOLE))]
-        yield rng.bytes(int(rng.integers(1, 3000)))
-        damaged = bytearray(content.getvalue())
-        for place in rng.integers(len(damaged), size=8):
-            damaged[place] = rng.integers(256)
-        head = WHOLE[: -SIDE * SIDE].replace(b"38416", str(len(damaged)).encode()).replace(b"digit=0", b"digit=99")
-        yield head.replace(b"application/octet-stream", b"image/png") + bytes(damaged)
-
-
-def test_hostile_requests_neither_get_in_nor_bring_it_down(web: Page) -> None:
-    requests = hostile(np.random.default_rng(1))
-    for number in range(140):
-        content = next(requests)
-        answer = send(web, content)
-        assert not answer.startswith((b"HTTP/1.1 5", b"HTTP/1.1 201")), (number, content[:300], answer)
-        assert b"root:" not in answer
-    assert web.ask(READ, bomb(), {"Content-Type": "image/png"}).status == 200
-    assert web.saved() == []
-    assert json.loads(web.ask(READ, drawn("7"), DRAWING).content)["answer"] == "7"
-
-
-def test_many_that_wait_do_not_keep_others_out(web: Page) -> None:
-    waiting = [socket.create_connection(("127.0.0.1", web.port)) for _ in range(200)]
-    try:
-        for number, connection in enumerate(waiting):
-            connection.sendall(
-                b"POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"[: 30 * (number % 3)]
-            )
-        assert web.ask(READ, drawn("7"), DRAWING).status == 200
-    finally:
-        for connection in waiting:
-            connection.close()
-
-
 def test_it_says_where_to_draw(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -291,15 +195,6 @@ def test_it_says_where_to_draw(
         r"draw at http://[^:]+:\d+ \(Ctrl-C ends\)\nwhoever can reach this machine can draw there too", said
     )
     assert said.endswith("open that address in a browser\n")
-
-
-def test_an_ipv6_address_is_written_in_brackets() -> None:
-    try:
-        listener = listen("::1", 0)
-    except UserError:
-        pytest.skip("this machine has no IPv6")
-    with listener:
-        assert re.fullmatch(r"http://\[::1\]:\d+", address_of(listener))
 
 
 def test_the_browser_is_opened_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def benchmark(config: BenchmarkConfig) -> None:
     Raises:
         UserError: if there is no such device, or nothing can be written.
     """
-    device = devices.choose(config.accelerator, 1, "accelerator")
+    device = devices.choose(config.accelerator, "accelerator")
     accelerator = "cpu" if device.accelerator == "cpu" else "gpu"
     out = project_path(config.outputs_dir) / "benchmark" if config.out is None else Path(config.out).expanduser()
     made_folder("out", out)

@@ -17,7 +17,7 @@ class Rule:
     """What a value may be, and that in words."""
 
     allows: Callable[[Any], bool]
-    right: str
+    expected: str
 
 
 def between(low: float, high: float = math.inf, above: bool = False, below: bool = False, note: str = "") -> Rule:
@@ -31,17 +31,17 @@ def between(low: float, high: float = math.inf, above: bool = False, below: bool
         note: what the message adds, such as a unit.
     """
     if high == math.inf:
-        right = f"above {low}" if above else f"{low} or above"
+        expected = f"above {low}" if above else f"{low} or above"
     elif above:
-        right = f"above {low} and {'below' if below else 'up to'} {high}"
+        expected = f"above {low} and {'below' if below else 'up to'} {high}"
     else:
-        right = f"{low} to {'below ' if below else ''}{high}"
+        expected = f"{low} to {'below ' if below else ''}{high}"
 
     def allows(value: float) -> bool:
         is_high_enough = value > low if above else value >= low
         return is_high_enough and (value < high if below or high == math.inf else value <= high)
 
-    return Rule(allows, right + note)
+    return Rule(allows, expected + note)
 
 
 def one_of(*names: str) -> Rule:
@@ -49,19 +49,19 @@ def one_of(*names: str) -> Rule:
     return Rule(names.__contains__, "one of " + ", ".join(names))
 
 
-def pattern(regex: str, right: str) -> Rule:
+def pattern(regex: str, expected: str) -> Rule:
     """Return the rule for text that matches a regular expression as a whole."""
-    return Rule(lambda text: re.fullmatch(regex, text) is not None, right)
+    return Rule(lambda text: re.fullmatch(regex, text) is not None, expected)
 
 
-def not_empty(right: str) -> Rule:
+def not_empty(expected: str) -> Rule:
     """Return the rule for text that is not empty."""
-    return Rule(bool, right)
+    return Rule(bool, expected)
 
 
-def distinct(right: str, choices: Callable[[Any], bool] = bool) -> Rule:
+def distinct(expected: str, choices: Callable[[Any], bool] = bool) -> Rule:
     """Return the rule for a list with at least one value, each a choice and none there twice."""
-    return Rule(lambda values: 0 < len(values) == len(set(values)) and all(map(choices, values)), right)
+    return Rule(lambda values: 0 < len(values) == len(set(values)) and all(map(choices, values)), expected)
 
 
 class Settings:
@@ -80,4 +80,4 @@ class Settings:
             value = getattr(self, name)
             for rule in getattr(hint, "__metadata__", ()) if value is not None else ():
                 null = ", or null" if type(None) in get_args(get_args(hint)[0]) else ""
-                require(rule.allows(value), self.PREFIX + name, value, rule.right + null)
+                require(rule.allows(value), self.PREFIX + name, value, rule.expected + null)

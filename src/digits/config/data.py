@@ -9,6 +9,9 @@ from digits.errors import require
 
 MNIST_TRAINING_IMAGES = 60_000
 
+END_SHARE = 0.2
+"""Of a run's epochs, the last ones, which distort `end_strength` times as far."""
+
 Fraction = Annotated[float, between(0, 1, below=True)]
 """Of a mini-batch."""
 
@@ -44,10 +47,10 @@ class DataConfig(Settings):
         for key in ("path", "test_path", "own_digits"):
             path = getattr(self, key)
             setattr(self, key, path and str(Path(path).expanduser().resolve()))
-        right = "null where data.path is: MNIST has test images of its own"
+        expected = "null where data.path is: MNIST has test images of its own"
         for key in ("test_path", "test_size"):
             value = getattr(self, key)
-            require(value is None or self.path is not None, f"data.{key}", value, right)
+            require(value is None or self.path is not None, f"data.{key}", value, expected)
         single = self.test_path is None or self.test_size is None
         require(single, "data.test_size", self.test_size, "null where data.test_path gives the test images")
         self._check_fractions()
@@ -59,17 +62,20 @@ class DataConfig(Settings):
         for key in ("synthetic_fraction", "negative_fraction", "own_fraction"):
             fraction = getattr(self, key)
             fit = fraction == 0 or (size is not None and round(fraction * size) >= 1)
-            right = "0 where data.batch_size=null, which is all at once"
+            expected = "0 where data.batch_size=null, which is all at once"
             require(
-                fit, f"data.{key}", fraction, right if size is None else f"0, or one image of a batch, {1 / size:.2g}"
+                fit,
+                f"data.{key}",
+                fraction,
+                expected if size is None else f"0, or one image of a batch, {1 / size:.2g}",
             )
         fractions = self.synthetic_fraction + self.negative_fraction + self.own_fraction
-        right = "less than 1 together, so that a batch has an image of MNIST as well"
-        require(self.mnist_per_batch != 0, "synthetic, negative and own fraction", f"{fractions:.4g}", right)
+        expected = "less than 1 together, so that a batch has an image of MNIST as well"
+        require(self.mnist_per_batch != 0, "synthetic, negative and own fraction", f"{fractions:.4g}", expected)
         passes = size is not None and self.steps_per_epoch is None and self.mnist_per_batch == size
-        right = "1 unless each epoch is a pass over MNIST or data.path in mini-batches, and nothing else"
+        expected = "1 unless each epoch is a pass over MNIST or data.path in mini-batches, and nothing else"
         fraction = self.hard_example_fraction
-        require(fraction == 1 or passes, "data.hard_example_fraction", fraction, right)
+        require(fraction == 1 or passes, "data.hard_example_fraction", fraction, expected)
 
     def check_fits(self, images: int) -> None:
         """Check what is asked of the training images against how many there are.
@@ -77,13 +83,13 @@ class DataConfig(Settings):
         Raises:
             UserError: if there are too few.
         """
-        right = f"0 to {images - 1}, so that some of the {images} images are left to train on"
-        require(self.val_size < images, "data.val_size", self.val_size, right)
+        expected = f"0 to {images - 1}, so that some of the {images} images are left to train on"
+        require(self.val_size < images, "data.val_size", self.val_size, expected)
         left = images - self.val_size
-        right = f"1 to {left} ({images} less data.val_size), or null for all of these"
-        require(self.train_size is None or 1 <= self.train_size <= left, "data.train_size", self.train_size, right)
-        right = f"1 to {images}, or null for all of these"
-        require(self.batch_size is None or self.batch_size <= images, "data.batch_size", self.batch_size, right)
+        expected = f"1 to {left} ({images} less data.val_size), or null for all of these"
+        require(self.train_size is None or 1 <= self.train_size <= left, "data.train_size", self.train_size, expected)
+        expected = f"1 to {images}, or null for all of these"
+        require(self.batch_size is None or self.batch_size <= images, "data.batch_size", self.batch_size, expected)
 
     @property
     def synthetic_per_batch(self) -> int:
@@ -127,9 +133,8 @@ class DistortionConfig(AugmentConfig):
     shift: Annotated[float, between(0, 14)]
     thickness: Annotated[float, between(0, 1)]
     elastic: Annotated[float, between(0, 14)]
-    end_share: Annotated[float, between(0, 1)]
     end_strength: Annotated[float, between(0, 2)]
 
     def strength(self, epoch: int, epochs: int) -> float:
         """Return how many times as far as the ranges say an epoch, from 0, of so many distorts."""
-        return self.end_strength if epoch >= epochs - round(self.end_share * epochs) else 1.0
+        return self.end_strength if epoch >= epochs - round(END_SHARE * epochs) else 1.0

@@ -31,31 +31,25 @@ class MLPConfig(ModelConfig):
     initialisation: Annotated[str, one_of("torch", "fan_out", "normal", "uniform")]
     spread: float | None
     input_range: list[float] | None
-    output: Annotated[str, one_of("softmax", "sigmoid")]
-    loss: Annotated[str, one_of("cross_entropy", "squared_error")]
-    targets: list[float]
+    loss: Annotated[str, one_of("cross_entropy", "binary_cross_entropy", "squared_error")]
     l2: Annotated[float, between(0)]
 
     def __post_init__(self) -> None:
         """Check the settings against each other."""
         super().__post_init__()
-        right = "a list of at most 100 layers of 1 to 100000 units, such as [200]"
+        expected = "a list of at most 100 layers of 1 to 100000 units, such as [200]"
         fit = len(self.hidden) <= 100 and all(1 <= units <= 100_000 for units in self.hidden)
-        require(fit, "model.hidden", self.hidden, right)
+        require(fit, "model.hidden", self.hidden, expected)
         weights = sum(inputs * units for inputs, units in itertools.pairwise((PIXELS, *self.hidden, CLASSES)))
         require(weights <= 100_000_000, "model.hidden", self.hidden, f"at most 100000000 weights, these are {weights}")
         if self.initialisation in ("normal", "uniform"):
-            fit, right = self.spread is not None and 0 < self.spread < math.inf, "above 0 and finite"
+            fit, expected = self.spread is not None and 0 < self.spread < math.inf, "above 0 and finite"
         else:
-            fit, right = self.spread is None, f"null with model.initialisation={self.initialisation}"
-        require(fit, "model.spread", "null" if self.spread is None else self.spread, right)
+            fit, expected = self.spread is None, f"null with model.initialisation={self.initialisation}"
+        require(fit, "model.spread", "null" if self.spread is None else self.spread, expected)
         ends = [0.0, 1.0] if self.input_range is None else self.input_range
-        right = "two finite numbers, black and white, such as [0, 1], or null"
-        require(len(ends) == 2 and -math.inf < ends[0] < ends[1] < math.inf, "model.input_range", ends, right)
-        plain = (self.output, self.loss) == ("softmax", "cross_entropy")
-        fit = len(self.targets) == 2 and 0 <= self.targets[0] < self.targets[1] <= 1
-        right = "[0, 1] with softmax and cross_entropy, else two numbers from 0 to 1, the smaller one first"
-        require(fit and (not plain or self.targets == [0, 1]), "model.targets", self.targets, right)
+        expected = "two finite numbers, black and white, such as [0, 1], or null"
+        require(len(ends) == 2 and -math.inf < ends[0] < ends[1] < math.inf, "model.input_range", ends, expected)
 
 
 @dataclass
@@ -96,10 +90,3 @@ class ScheduleConfig(Settings):
     PREFIX = "schedule."
 
     name: str
-
-
-@dataclass
-class OneCycleConfig(ScheduleConfig):
-    """Up in a straight line, then down along a cosine."""
-
-    warmup: Annotated[float, between(0, 1, above=True, below=True)]

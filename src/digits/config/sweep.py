@@ -44,8 +44,8 @@ class SweepConfig(TrainConfig):
                 "null in a sweep, which stops so that it can go on at SIGTERM (timeout 8h python src/sweep.py)",
             ),
         }
-        for key, (value, possible, right) in fit.items():
-            require(possible, key, value, right)
+        for key, (value, possible, expected) in fit.items():
+            require(possible, key, value, expected)
 
 
 SWEEP_ONLY = {field.name for field in fields(SweepConfig)} - {field.name for field in fields(TrainConfig)}

@@ -4,14 +4,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from digits.config.checks import Rule, Settings, between, not_empty, one_of, pattern
+from digits.config.checks import Settings, between, not_empty, one_of, pattern
 from digits.config.data import AugmentConfig, DataConfig, DistortionConfig
 from digits.config.model import (
     AdamConfig,
     LBFGSConfig,
     MLPConfig,
     ModelConfig,
-    OneCycleConfig,
     OptimizerConfig,
     ScheduleConfig,
     SGDConfig,
@@ -25,9 +24,7 @@ WITHOUT_INFLUENCE = (
     "resume",
     "run_name",
     "trainer.checkpoint_every",
-    "trainer.devices",
     "trainer.max_time",
-    "trainer.num_nodes",
     "trainer.strategy",  # but for rounding
 )
 """Settings that do not change the result of a run."""
@@ -39,15 +36,6 @@ FOLDER_NAME = pattern(r"(?![.\s])[^/\\]*[^/\\\s]", "a folder's name without / or
 DURATION = pattern(
     r"(\d{1,3}:){1,3}\d{1,3}", "days:hours:minutes:seconds, without days, or without hours, such as 01:30:00"
 )
-
-
-def _is_one_device(value: Any) -> bool:
-    if isinstance(value, list):
-        return len(value) == 1 and type(value[0]) is int and value[0] >= 0
-    return value == 1 and value is not True
-
-
-ONE_DEVICE = Rule(_is_one_device, "1, or the number of one GPU in brackets, such as [1] (training uses one device)")
 
 
 @dataclass
@@ -66,20 +54,16 @@ class TrainerConfig(Settings):
     PREFIX = "trainer."
 
     accelerator: Annotated[str, one_of("auto", "cpu", "gpu")]
-    devices: Annotated[Any, ONE_DEVICE]
     precision: Annotated[str, one_of("32-true", "bf16-mixed", "16-mixed")]
     max_epochs: Annotated[int, between(1, 1_000_000)]
     early_stopping: EarlyStoppingConfig
     checkpoint_every: Annotated[float, between(0, 86_400, note=" seconds; 0 is after each chunk")]
     strategy: Annotated[str, one_of("auto", "ddp")]
-    num_nodes: Annotated[int, between(1, 10_000)]
     max_time: Annotated[str | None, DURATION]
 
     def __post_init__(self) -> None:
         """Check the settings against each other."""
         super().__post_init__()
-        single = self.strategy == "ddp" or self.num_nodes == 1
-        require(single, "trainer.num_nodes", self.num_nodes, "1 without trainer=ddp")
         half_on_cpu = self.precision == "16-mixed" and self.accelerator == "cpu"
         require(not half_on_cpu, "trainer.precision", self.precision, "32-true or bf16-mixed on the CPU")
 
@@ -106,8 +90,8 @@ class TrainConfig(Settings):
         if self.start_from not in (None, "auto", "shipped"):
             self.start_from = str(Path(self.start_from).expanduser().resolve())
         patience = self.trainer.early_stopping.patience
-        right = "null where data.val_size=0: nothing to judge by"
-        require(patience is None or self.data.val_size > 0, "trainer.early_stopping.patience", patience, right)
+        expected = "null where data.val_size=0: nothing to judge by"
+        require(patience is None or self.data.val_size > 0, "trainer.early_stopping.patience", patience, expected)
         exact = not isinstance(self.optimizer, LBFGSConfig) or self.trainer.precision == "32-true"
         require(exact, "trainer.precision", self.trainer.precision, "32-true with L-BFGS, whose line search is exact")
         if self.trainer.strategy == "ddp":
@@ -148,6 +132,6 @@ GROUPS: dict[str, dict[str, type[Any]]] = {
         "record": DistortionConfig,
     },
     "optimizer": {"adam": AdamConfig, "adamw": AdamConfig, "lbfgs": LBFGSConfig, "sgd": SGDConfig},
-    "schedule": {"cosine": ScheduleConfig, "none": ScheduleConfig, "onecycle": OneCycleConfig},
+    "schedule": {"cosine": ScheduleConfig, "none": ScheduleConfig, "onecycle": ScheduleConfig},
 }
 """Which settings a group has for each of its names; the same names as the files in conf/<group>/."""

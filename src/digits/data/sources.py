@@ -13,7 +13,7 @@ from digits.formats.images import ImageSet, format_of, unpacked
 SEVERAL = 100
 """Images; of so many, all digits are there and some ink."""
 
-RIGHT = "give data.test_path=FILE, or data.test_size=N to test with its last N images"
+EXPECTED = "give data.test_path=FILE, or data.test_size=N to test with its last N images"
 
 
 def read(path: str, test_path: str | None, test_size: int | None, cache: Path) -> tuple[ImageSet, ImageSet]:
@@ -46,7 +46,7 @@ def read(path: str, test_path: str | None, test_size: int | None, cache: Path) -
             raise UserError(f"data.test_size={test_size}: {path} has test images of its own; leave data.test_size out")
         return train, test[0]
     if test_size is None:
-        raise UserError(f"data.path={path}: has no test images of its own; {RIGHT}")
+        raise UserError(f"data.path={path}: has no test images of its own; {EXPECTED}")
     return _cut(train, test_size, path)
 
 
@@ -63,10 +63,10 @@ def _check(images: ImageSet, path: str) -> None:
 
 
 def _find(folder: Path, half: str) -> Path:
-    found = sorted(one for one in folder.glob(f"{half}-images?idx3-ubyte*") if one.is_file())
-    if not found:
+    files = sorted(file for file in folder.glob(f"{half}-images?idx3-ubyte*") if file.is_file())
+    if not files:
         raise UserError(f"data.path={folder}: has no {half}-images-idx3-ubyte or {half}-images-idx3-ubyte.gz")
-    return found[0]
+    return files[0]
 
 
 def _only(path: Path, cache: Path) -> ImageSet:
@@ -136,9 +136,9 @@ def _cached(content: bytes, path: Path, folder: Path) -> ImageSet:
             return ImageSet(kept["images"], kept["labels"])
     except (OSError, UserError, KeyError):
         pass  # not there, or damaged: made anew
-    found = csv.read(content, path)
+    images = csv.read(content, path)
     with file_errors(cache):
         cache.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(cache) as temporary, temporary.open("wb") as file:
-        np.savez(file, made_from=made_from, images=found.images, labels=found.labels)
-    return found
+        np.savez(file, made_from=made_from, images=images.images, labels=images.labels)
+    return images

@@ -68,8 +68,8 @@ def placed(settings: TrainConfig, hydra: HydraConf) -> TrainConfig:
     require(settings.resume is None, "resume", settings.resume, "null with -m, where every run is a new one")
     one_process = settings.trainer.strategy == "auto"
     require(one_process, "trainer.strategy", "ddp", "auto with -m; start each run of several processes by itself")
-    right = "a run, or shipped, with -m, where the newest run may be another of its runs"
-    require(settings.start_from != "auto", "start_from", "auto", right)
+    expected = "a run, or shipped, with -m, where the newest run may be another of its runs"
+    require(settings.start_from != "auto", "start_from", "auto", expected)
     # in each folder's name what tells it from others; its model is the folder that it is in
     left_out = ("model", *WITHOUT_INFLUENCE)
     typed = [override for override in hydra.overrides.task if override.partition("=")[0] not in left_out]

@@ -26,8 +26,8 @@ def read(content: bytes, path: Path) -> ImageSet:
     lengths = np.diff(ends, prepend=-1, append=len(content))
     endless = np.flatnonzero(lengths > MAX_ROW_BYTES)  # the values of a row are all kept at once
     if len(endless):
-        right = f"must have {1 + PIXELS} values"
-        raise UserError(f"{path}: row {endless[0] + 1} has more than {MAX_ROW_BYTES} bytes; {right}")
+        expected = f"must have {1 + PIXELS} values"
+        raise UserError(f"{path}: row {endless[0] + 1} has more than {MAX_ROW_BYTES} bytes; {expected}")
     first = content.partition(b"\n")[0]
     try:
         with warnings.catch_warnings():
@@ -51,14 +51,14 @@ def read(content: bytes, path: Path) -> ImageSet:
 
 def _is_header(line: bytes) -> bool:
     """Tell a header from a row: its names are all different, which 784 pixels of 256 values cannot be."""
-    names = [one.strip(b' "\r') for one in line.split(b",")]
+    names = [name.strip(b' "\r') for name in line.split(b",")]
     return not re.fullmatch(rb"[-+.\d]*", names[0]) and len(set(names)) == len(names) > 1
 
 
 def _first_fault(content: bytes) -> str:
     """Find the first row or value of a CSV file that is not as it must be; slowly, since only a faulty one is asked."""
     lines = csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", "replace", newline=""))
-    right = f"{1 + PIXELS}: the label, and {PIXELS} pixels, separated by commas"
+    expected = f"{1 + PIXELS}: the label, and {PIXELS} pixels, separated by commas"
     plain = {str(value) for value in range(256)}
     rows, before = 0, 0
     try:
@@ -75,7 +75,7 @@ def _first_fault(content: bytes) -> str:
                     what = "a label, a whole number from 0 to 9" if column == 1 else "a whole number from 0 to 255"
                     return f"{where}, column {column}: {text[:20]!r}; must be {what}"
             if len(row) != 1 + PIXELS:
-                return f"{where}: has {len(row)} values; must have {right}"
+                return f"{where}: has {len(row)} values; must have {expected}"
     except csv.Error as error:
         return f"row {before + 1}: {error}"
-    return "cannot be read as CSV" if rows else f"has no rows; must have rows of {right}"
+    return "cannot be read as CSV" if rows else f"has no rows; must have rows of {expected}"

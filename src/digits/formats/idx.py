@@ -25,8 +25,10 @@ def read(content: bytes, path: Path) -> NDArray[np.uint8]:
     magic = int.from_bytes(content[:4])
     dimensions = {IDX_IMAGES: 3, IDX_LABELS: 1}.get(magic)
     if dimensions is None:
-        right = f"0x{IDX_IMAGES:08x} (images) or 0x{IDX_LABELS:08x} (labels)"
-        raise UserError(f"{path}: begins with the magic number 0x{magic:08x}; IDX files of MNIST's kind with {right}")
+        expected = f"0x{IDX_IMAGES:08x} (images) or 0x{IDX_LABELS:08x} (labels)"
+        raise UserError(
+            f"{path}: begins with the magic number 0x{magic:08x}; IDX files of MNIST's kind with {expected}"
+        )
     start = 4 + 4 * dimensions
     if len(content) < start:
         raise UserError(f"{path}: ends within its header of {start} bytes")

@@ -73,8 +73,8 @@ def format_of(content: bytes, path: Path) -> str:
         if content.startswith(begin):
             return name
     if not re.match(rb"[\r\n]*[ -~\t]+(\r?\n|$)", content.removeprefix(BYTE_ORDER_MARK)):
-        found = content[:4].hex()
-        raise UserError(f"{path}: begins with the bytes 0x{found}, which no IDX, CSV, .mat or .npz file does")
+        start = content[:4].hex()
+        raise UserError(f"{path}: begins with the bytes 0x{start}, which no IDX, CSV, .mat or .npz file does")
     return "csv"
 
 
@@ -89,14 +89,14 @@ def image_set(arrays: dict[str, NDArray[Any]], images: str, labels: str, path: P
     pixels = arrays[images]
     count = len(pixels) if pixels.ndim else 0
     if not count or pixels.shape[1:] not in SHAPES:
-        right = f"[N, {SIDE}, {SIDE}] or [N, {PIXELS}], with at least one image"
-        raise UserError(f"{path}: {images} has the shape {list(pixels.shape)}; must have {right}")
-    found = whole_numbers(arrays[labels], 9, labels, path).astype(np.int64)
-    if found.shape == (count, 1):
-        found = found.ravel()
-    if found.shape != (count,):
-        raise UserError(f"{path}: {labels} has the shape {list(found.shape)}; must have [{count}], as {images} has")
-    return ImageSet(whole_numbers(pixels, 255, images, path).reshape(-1, SIDE, SIDE), found)
+        expected = f"[N, {SIDE}, {SIDE}] or [N, {PIXELS}], with at least one image"
+        raise UserError(f"{path}: {images} has the shape {list(pixels.shape)}; must have {expected}")
+    values = whole_numbers(arrays[labels], 9, labels, path).astype(np.int64)
+    if values.shape == (count, 1):
+        values = values.ravel()
+    if values.shape != (count,):
+        raise UserError(f"{path}: {labels} has the shape {list(values.shape)}; must have [{count}], as {images} has")
+    return ImageSet(whole_numbers(pixels, 255, images, path).reshape(-1, SIDE, SIDE), values)
 
 
 def whole_numbers(values: NDArray[Any], most: int, field: str, path: Path) -> NDArray[np.uint8]:
@@ -111,9 +111,8 @@ def whole_numbers(values: NDArray[Any], most: int, field: str, path: Path) -> ND
     if values.dtype.kind == "f":
         wrong |= values != np.floor(values)
     if wrong.any():
-        place = [int(one) for one in np.unravel_index(int(wrong.argmax()), values.shape)]
-        shown = f"{field}{place}"
-        raise UserError(f"{path}: {shown} is {values[tuple(place)]}; must be a whole number from 0 to {most}")
+        place = [int(index) for index in np.unravel_index(int(wrong.argmax()), values.shape)]
+        raise UserError(f"{path}: {field}{place} is {values[tuple(place)]}; must be a whole number from 0 to {most}")
     return values.astype(np.uint8)
 
 

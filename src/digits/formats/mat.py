@@ -53,7 +53,7 @@ def variables(content: bytes, names: tuple[str, ...], most: int) -> dict[str, ND
         ValueError: if the file is damaged, or has more bytes than that.
     """
     order = "<" if content[126:128] == b"IM" else ">"
-    found: dict[str, NDArray[Any] | str] = {}
+    values: dict[str, NDArray[Any] | str] = {}
     for kind, data in _elements(content[128:], order):
         if kind == COMPRESSED:
             inflate = zlib.decompressobj()
@@ -68,9 +68,9 @@ def variables(content: bytes, names: tuple[str, ...], most: int) -> dict[str, ND
         for inner, variable in _elements(unpacked, order):
             if inner == MATRIX:
                 name, value = _variable(variable, order, names)
-                if name in names or len(found) < MAX_NAMES:
-                    found[name] = value
-    return found
+                if name in names or len(values) < MAX_NAMES:
+                    values[name] = value
+    return values
 
 
 def _variable(data: bytes, order: str, names: tuple[str, ...]) -> tuple[str, NDArray[Any] | str]:
@@ -116,14 +116,14 @@ def read(content: bytes, path: Path) -> ImageSet:
         UserError: if it is not as it must be.
     """
     try:
-        found = variables(content, ("data", "label"), MAX_BYTES)
+        values = variables(content, ("data", "label"), MAX_BYTES)
     except (ValueError, struct.error, zlib.error) as error:
         raise UserError(f"{path}: cannot be read as .mat ({short_message(error)})") from error
     arrays: dict[str, NDArray[Any]] = {}
     for field in ("data", "label"):
-        if field not in found:
-            raise UserError(f"{path}: has no {field}; must have data and label, has {', '.join(found) or 'nothing'}")
-        value = found[field]
+        if field not in values:
+            raise UserError(f"{path}: has no {field}; must have data and label, has {', '.join(values) or 'nothing'}")
+        value = values[field]
         if isinstance(value, str):
             raise UserError(f"{path}: {field} is {value}; must be numbers")
         arrays[field] = value

@@ -28,8 +28,8 @@ def read(content: bytes, path: Path) -> list[ImageSet]:
         return [image_set(arrays, f"x_{half}", f"y_{half}", path) for half in halves]
     if "x" in arrays:
         return [image_set(arrays, "x", "y", path)]
-    right = "x_train, y_train, x_test and y_test, or x and y"
-    raise UserError(f"{path}: has {', '.join(arrays) or 'none'} of the arrays it must have: {right}")
+    expected = "x_train, y_train, x_test and y_test, or x and y"
+    raise UserError(f"{path}: has {', '.join(arrays) or 'none'} of the arrays it must have: {expected}")
 
 
 def arrays_of(content: bytes, names: tuple[str, ...], path: Path) -> dict[str, NDArray[Any]]:
@@ -40,23 +40,23 @@ def arrays_of(content: bytes, names: tuple[str, ...], path: Path) -> dict[str, N
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as members:
-            size = sum(one.file_size for one in members.infolist())
+            size = sum(member.file_size for member in members.infolist())
             if size > MAX_BYTES:
                 raise UserError(f"{path}: has {size} bytes unpacked; at most {MAX_BYTES} are read")
-            for one in members.infolist():
-                if one.filename.removesuffix(".npy") in names:
-                    with members.open(one) as member:
-                        _check_header(member, one.file_size)
+            for info in members.infolist():
+                if info.filename.removesuffix(".npy") in names:
+                    with members.open(info) as member:
+                        _check_header(member, info.file_size)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in names if name in arrays}
-        for name, array in found.items():
+            read_arrays = {name: arrays[name] for name in names if name in arrays}
+        for name, array in read_arrays.items():
             if not isinstance(array, np.ndarray):  # the bytes of a member that is something else
                 raise ValueError(f"{name} is no array")
     except UserError:
         raise
     except Exception as error:  # what NumPy and zipfile raise for damaged files has no common class
         raise UserError(f"{path}: cannot be read as .npz ({short_message(error)})") from error
-    return found
+    return read_arrays
 
 
 def _check_header(member: IO[bytes], size: int) -> None:
@@ -72,6 +72,6 @@ def _check_header(member: IO[bytes], size: int) -> None:
     shape, _, dtype = readers[version](member)
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded: they are pickled, and may run code")
-    said = math.prod(shape) * dtype.itemsize
-    if said != size - member.tell():
-        raise ValueError(f"has {size - member.tell()} bytes, and is said to have {said}")
+    expected = math.prod(shape) * dtype.itemsize
+    if expected != size - member.tell():
+        raise ValueError(f"has {size - member.tell()} bytes, and is said to have {expected}")

@@ -67,7 +67,7 @@ def find_ink(brightness: Grey) -> Grey | None:
 
 def two_levels(brightness: Grey) -> tuple[float, float] | None:
     """Return a dark and a light level, of paper and ink or ink and paper; None where all is alike."""
-    darkest, middle, lightest = (float(one) for one in np.percentile(brightness, (0.5, 50, 99.5)))
+    darkest, middle, lightest = (float(level) for level in np.percentile(brightness, (0.5, 50, 99.5)))
     # of small or thin drawings less than half a percent may be ink, so their extremes count as well
     if max(lightest - middle, middle - darkest) < LEAST_CONTRAST:
         darkest, lightest = float(brightness.min()), float(brightness.max())
@@ -109,7 +109,7 @@ def _narrower_side(brightness: Grey, contrast: float) -> bool | None:
         opened = spread(spread(small, window, window, np.minimum), window, window)
         closed = spread(spread(small, window, window), window, window, np.minimum)
         inner = slice(window, -window)  # at the edge, all that is cut off looks narrow
-        light, dark = (int((one[inner, inner] > contrast).sum()) for one in (small - opened, closed - small))
+        light, dark = (int((lines[inner, inner] > contrast).sum()) for lines in (small - opened, closed - small))
         if max(light, dark) > small.size / 200 and max(light, dark) > 2 * min(light, dark):
             return light > dark
     return None

@@ -56,8 +56,8 @@ def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
     if path.suffix.lower() == ".npz":
         return list(_arrays(path)), []
     if not path.is_dir():
-        right = "a folder of LABEL_n.png, or an .npz file with x and y"
-        raise UserError(f"pictures={pictures}: {'is a file' if path.exists() else 'no such folder'}; give {right}")
+        expected = "a folder of LABEL_n.png, or an .npz file with x and y"
+        raise UserError(f"pictures={pictures}: {'is a file' if path.exists() else 'no such folder'}; give {expected}")
     files, _ = find_pictures([pictures])
     known = _labels_file(path)
     labelled, errors = [], []
@@ -65,8 +65,8 @@ def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
         label, kind = known.get(file.resolve(), ("", ""))
         name = NAME.fullmatch(file.stem)
         if not label and name is None:
-            right = "LABEL_n, such as 7_1.png, 12345_6879_1.jpg, or x_1.png for a non-digit"
-            errors.append(UserError(f"{file}: has no label in its name; name it {right}"))
+            expected = "LABEL_n, such as 7_1.png, 12345_6879_1.jpg, or x_1.png for a non-digit"
+            errors.append(UserError(f"{file}: has no label in its name; name it {expected}"))
             continue
         label = label or (name["label"].lower().replace("_", "/") if name else "")
         labelled.append(Labelled(str(file.relative_to(path)), label, kind or _kind(label), file.parent.name, file))
@@ -99,19 +99,21 @@ def _arrays(path: Path) -> Iterator[Labelled]:
     Raises:
         UserError: if it is not as it must be.
     """
-    right = "needs x, uint8 [N, height, width], and y, whole numbers [N] from 0 to 9"
+    expected = "needs x, uint8 [N, height, width], and y, whole numbers [N] from 0 to 9"
     try:
         arrays = arrays_of(unpacked(path), ("x", "y"), path)
         images, labels = arrays["x"], arrays["y"]
     except UserError as error:
-        raise UserError(f"pictures={error}; {right}") from error
+        raise UserError(f"pictures={error}; {expected}") from error
     except KeyError as error:
-        raise UserError(f"pictures={path}: has no {error.args[0]}; {right}") from error
+        raise UserError(f"pictures={path}: has no {error.args[0]}; {expected}") from error
     kinds = (images.dtype.kind, labels.dtype.kind)
     if images.ndim != 3 or 0 in images.shape or kinds[0] not in "bu" or kinds[1] not in "iu":
-        raise UserError(f"pictures={path}: x is {images.dtype} {images.shape}, y {labels.dtype}; {right}")
+        raise UserError(f"pictures={path}: x is {images.dtype} {images.shape}, y {labels.dtype}; {expected}")
     if labels.shape != images.shape[:1] or labels.min() < 0 or labels.max() > 9:
-        raise UserError(f"pictures={path}: y has the shape {labels.shape}, {labels.min()} to {labels.max()}; {right}")
+        raise UserError(
+            f"pictures={path}: y has the shape {labels.shape}, {labels.min()} to {labels.max()}; {expected}"
+        )
     scale = np.float32(255 if images.max() <= 1 else 1)
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         yield Labelled(f"{path.stem}[{number}]", str(label), path.stem, path.stem, image.astype(np.float32) * scale)

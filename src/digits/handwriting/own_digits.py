@@ -35,8 +35,8 @@ def read(folder: Path) -> ImageSet:
         UserError: if a picture has no label in its name, cannot be read or has no ink, or none is of one digit.
     """
     if not folder.exists():
-        right = "draw digits and save them: python src/draw.py"
-        raise UserError(f"data.own_digits={folder}: there is no such folder; {right}")
+        expected = "draw digits and save them: python src/draw.py"
+        raise UserError(f"data.own_digits={folder}: there is no such folder; {expected}")
     with renamed_setting("pictures", to="data.own_digits"):
         labelled, errors = find_labelled(str(folder))
     if errors:

@@ -67,13 +67,13 @@ class Page:
         amount = mask.sum(axis=0)
         reach = np.where(amount, height - mask.argmax(axis=0) - mask[::-1].argmax(axis=0), 0)
         margin = max(1, int(NARROWEST * height))
-        found: set[int] = set()
+        cuts: set[int] = set()
         for depth in (amount, reach):
             smooth = blur(depth[None].astype(np.float32), width // 30 | 1)
             lows = np.flatnonzero(smooth[0] == spread(smooth, 1, 2 * margin + 1, np.minimum)[0])
             lows = lows[(lows >= margin) & (lows < width - margin)]
-            found.update(int(x) for x in lows[np.argsort(smooth[0, lows], kind="stable")][:MOST_CUTS])
-        return [piece.box.left + x for x in sorted(found)]
+            cuts.update(int(x) for x in lows[np.argsort(smooth[0, lows], kind="stable")][:MOST_CUTS])
+        return [piece.box.left + x for x in sorted(cuts)]
 
     def between(self, piece: Piece, left: int, right: int) -> Piece | None:
         """Return what a piece has from one column to before another; None if there is no ink."""
@@ -98,8 +98,8 @@ def find(brightness: Grey) -> Page:
         return Page(brightness, nothing.astype(np.float32), 1.0, nothing.astype(bool), nothing, [])
     level = threshold(ink)
     marked = marks(ink, level)
-    labels, found = pieces(without_rules(marked))
-    return Page(brightness, ink, level, marked, labels, found)
+    labels, kept = pieces(without_rules(marked))
+    return Page(brightness, ink, level, marked, labels, kept)
 
 
 def normalize(brightness: Grey) -> Grey | None:

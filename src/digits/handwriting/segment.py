@@ -63,6 +63,11 @@ class Box:
         return self.right - self.left
 
     @property
+    def edges(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
+
+    @property
     def slices(self) -> tuple[slice, slice]:
         """What cuts it out of an array."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
@@ -97,33 +102,35 @@ def pieces(mask: Mask) -> tuple[NDArray[np.int32], list[Piece]]:
         The labelled picture, int32 [height, width], 0 for paper, and the pieces, the tallest first.
     """
     labels, places = label(mask)
-    found = [
+    kept = [
         Piece(Box(rows.start, columns.start, rows.stop, columns.stop), (number,))
         for number, (rows, columns) in enumerate(places, 1)
     ]
-    found = sorted(found, key=lambda piece: -_size(piece))[: MOST_PIECES + 1]  # of a texture, which has thousands
-    inside = [piece for piece in found if not _reaches_in(piece.box, mask.shape)]
+    kept = sorted(kept, key=lambda piece: -_size(piece))[: MOST_PIECES + 1]  # of a texture, which has thousands
+    inside = [piece for piece in kept if not _reaches_in(piece.box, mask.shape)]
     areas = np.bincount(labels.ravel())
     pens = [_thickness(piece, areas) for piece in inside if _size(piece) > LEAST_SHARE * max(mask.shape)]
     if pens:  # what reaches in far thicker than any stroke is the desk, a shadow or a thumb
         thickest = MASS * max(pens)
-        found = [one for one in found if not _reaches_in(one.box, mask.shape) or _thickness(one, areas) < thickest]
-    if inside and _size(inside[0]) > 0.5 * _size(found[0]):
+        kept = [
+            piece for piece in kept if not _reaches_in(piece.box, mask.shape) or _thickness(piece, areas) < thickest
+        ]
+    if inside and _size(inside[0]) > 0.5 * _size(kept[0]):
         main = inside[0].box
         # what touches the picture's edge stays where it stands above, below or within a digit, or is one itself
-        found = [
+        kept = [
             piece
-            for piece in found
+            for piece in kept
             if not _reaches_in(piece.box, mask.shape)
             or _overlap(piece.box, main) > BESIDE
             or (piece.box.height > PART * main.height and piece.box.width > WHOLE * piece.box.height)
         ]
-    found = [piece for piece in found if not any(_surrounds(labels, piece, other.box) for other in found)]
-    if not found:
+    kept = [piece for piece in kept if not any(_surrounds(labels, piece, other.box) for other in kept)]
+    if not kept:
         return labels, []
-    tallest = _size(found[0])
-    count = sum(_size(piece) >= max(SPECK * tallest, 2) for piece in found) or 1
-    large, small = found[:count], found[count:]
+    tallest = _size(kept[0])
+    count = sum(_size(piece) >= max(SPECK * tallest, 2) for piece in kept) or 1
+    large, small = kept[:count], kept[count:]
     # a small piece beside a large one is a bit of a broken stroke and no speck
     return labels, large + [piece for piece in small if _beside_any(piece, large, SPECK * tallest)]
 
@@ -157,24 +164,26 @@ def _reaches_in(box: Box, shape: tuple[int, ...]) -> bool:
     return box.top == 0 or box.left == 0 or box.bottom == shape[0] or box.right == shape[1]
 
 
-def _overlap(one: Box, other: Box) -> float:
+def _overlap(first: Box, other: Box) -> float:
     """Return over what share of the narrower one's width two boxes stand above each other; negative: how far apart."""
-    return (min(one.right, other.right) - max(one.left, other.left)) / min(one.width, other.width)
+    return (min(first.right, other.right) - max(first.left, other.left)) / min(first.width, other.width)
 
 
-def group(found: list[Piece]) -> list[Piece]:
+def group(pieces_there: list[Piece]) -> list[Piece]:
     """Put the pieces together that are one digit: small ones go to the digit that they stand above, below or within."""
-    flat = [piece for piece in found if piece.box.width > FLAT * piece.box.height]
-    others = [piece for piece in found if piece not in flat]
+    flat = [piece for piece in pieces_there if piece.box.width > FLAT * piece.box.height]
+    others = [piece for piece in pieces_there if piece not in flat]
     if flat and others:
         if sum(piece.box.height for piece in others) < UNDERLINED * max(piece.box.width for piece in flat):
-            return [reduce(or_, found)]  # a sign, such as a divided by: a line far too long to underline the rest
-        found = others
-    if not found:
+            return [
+                reduce(or_, pieces_there)
+            ]  # a sign, such as a divided by: a line far too long to underline the rest
+        pieces_there = others
+    if not pieces_there:
         return []
-    height = _usual_height(found)
-    digits = [piece for piece in found if piece.box.height >= PART * height]
-    for part in sorted((piece for piece in found if piece not in digits), key=lambda piece: -_size(piece)):
+    height = _usual_height(pieces_there)
+    digits = [piece for piece in pieces_there if piece.box.height >= PART * height]
+    for part in sorted((piece for piece in pieces_there if piece not in digits), key=lambda piece: -_size(piece)):
         near = [
             (_gap(part.box, digit.box), place)
             for place, digit in enumerate(digits)
@@ -203,16 +212,16 @@ def _within_each_other(digits: list[Piece]) -> list[Piece]:
     return merged
 
 
-def _usual_height(found: list[Piece]) -> float:
+def _usual_height(pieces_there: list[Piece]) -> float:
     """Return the height of a digit: the middle one of those that have at least half the tallest one's height."""
-    heights = [piece.box.height for piece in found]
+    heights = [piece.box.height for piece in pieces_there]
     return float(np.median([height for height in heights if height >= max(heights) / 2]))
 
 
-def _gap(one: Box, other: Box) -> float:
+def _gap(first: Box, other: Box) -> float:
     """Return the pixels of paper between two boxes."""
-    across = max(one.left, other.left) - min(one.right, other.right)
-    down = max(one.top, other.top) - min(one.bottom, other.bottom)
+    across = max(first.left, other.left) - min(first.right, other.right)
+    down = max(first.top, other.top) - min(first.bottom, other.bottom)
     return float(np.hypot(max(across, 0), max(down, 0)))
 
 

@@ -20,7 +20,7 @@ TOGETHER = 512
 HALF = 0.53
 """Of a pixel, and what MNIST's makers rounded."""
 
-RIGHT = "uint8 [N, height, width], 0 to 255, or N rows of 784, with at least one image"
+EXPECTED = "uint8 [N, height, width], 0 to 255, or N rows of 784, with at least one image"
 """What it must be."""
 
 
@@ -38,7 +38,7 @@ def read_images(path: Path) -> NDArray[np.uint8]:
     arrays = arrays_of(unpacked(path), NAMES, path)
     name = next((name for name in NAMES if name in arrays), None)
     if name is None:
-        raise UserError(f"{path}: has none of the arrays {', '.join(NAMES)}; one must have the images, {RIGHT}")
+        raise UserError(f"{path}: has none of the arrays {', '.join(NAMES)}; one must have the images, {EXPECTED}")
     return checked_images(arrays[name], f"{path}: {name}")
 
 
@@ -51,7 +51,7 @@ def checked_images(images: NDArray[Any], what: str) -> NDArray[np.uint8]:
     if images.ndim == 2 and images.shape[1] == SIDE**2:
         images = images.reshape(-1, SIDE, SIDE)
     if images.ndim != 3 or 0 in images.shape or images.dtype.kind not in "bu" or images.dtype.itemsize > 1:
-        raise UserError(f"{what} is {images.dtype} {list(images.shape)}; must be {RIGHT}")
+        raise UserError(f"{what} is {images.dtype} {list(images.shape)}; must be {EXPECTED}")
     return images.astype(np.uint8) * np.uint8(255) if images.max() <= 1 else images.astype(np.uint8, copy=False)
 
 

@@ -15,9 +15,9 @@ from digits.errors import UserError
 from digits.handwriting.load import brightness, open_picture
 from digits.handwriting.page import Page, find
 from digits.reading.arrays import in_mnist_form, read_images
-from digits.reading.predictions import ImagePrediction, PicturePrediction, Prediction, printable
+from digits.reading.predictions import Prediction, of_image, of_picture, printable
 from digits.reading.reader import Reader
-from digits.reading.recognize import Recognizer, read_pages
+from digits.reading.recognize import Recognizer, Rows, read_pages
 
 WORTH_IT = 2.0
 """Seconds of work on one core from which on processes on the others are started, which takes half a second."""
@@ -50,14 +50,14 @@ class Source:
         return picture.reduction, find(brightness(picture.image))
 
 
-Read = tuple[list[PicturePrediction], list[UserError]]
+Read = tuple[list[Prediction], list[UserError]]
 """What was read, and what could not be."""
 
 
 def read(
     recognizer: Recognizer, sources: Iterable[Source], errors: list[UserError]
-) -> Iterator[tuple[PicturePrediction, Page]]:
-    """Read pictures in their order, in this process; yield the prediction for each, and its page.
+) -> Iterator[tuple[Prediction, Page, Rows]]:
+    """Read pictures in their order, in this process; yield the prediction for each, its page and its digits.
 
     Args:
         recognizer: what reads them.
@@ -74,10 +74,10 @@ def read(
                 errors.append(error)
 
     for (name, reduction), page, rows in read_pages(recognizer, pages()):
-        yield PicturePrediction(name, rows, reduction), page
+        yield of_picture(name, rows, reduction), page, rows
 
 
-def read_array(recognizer: Recognizer, file: Path) -> tuple[list[Prediction], list[UserError]]:
+def read_array(recognizer: Recognizer, file: Path) -> Read:
     """Read the images of an .npz file.
 
     Raises:
@@ -85,21 +85,19 @@ def read_array(recognizer: Recognizer, file: Path) -> tuple[list[Prediction], li
     """
     images = read_images(file)
     formed = in_mnist_form(images)
-    numbers = np.flatnonzero(formed)
+    names = [f"{printable(file)}[{number}]" for number in range(len(images))]
     probabilities = recognizer.reader.probabilities(images if formed.all() else images[formed])
     columns = (
-        numbers.tolist(),
         probabilities.argmax(axis=1).tolist(),
         (probabilities.max(axis=1) < recognizer.threshold).tolist(),
         probabilities.astype(np.float64).round(6).tolist(),
     )
-    stem = printable(file)
-    predictions: dict[int, Prediction] = {
-        number: ImagePrediction(f"{stem}[{number}]", *known) for number, *known in zip(*columns, strict=True)
-    }
-    others = [Source(Path(f"{file}[{number}]"), images[number]) for number in np.flatnonzero(~formed).tolist()]
-    of_others, errors = read_on_all_cores(recognizer, others)
-    predictions |= {int(str(other.file).rpartition("[")[2][:-1]): other for other in of_others}
+    in_form, others = (np.flatnonzero(mask).tolist() for mask in (formed, ~formed))
+    predictions = {number: of_image(names[number], *known) for number, *known in zip(in_form, *columns, strict=True)}
+    of_others, errors = read_on_all_cores(
+        recognizer, [Source(Path(names[number]), images[number]) for number in others]
+    )
+    predictions |= zip(others, of_others, strict=True)
     return [predictions[number] for number in sorted(predictions)], errors
 
 
@@ -109,7 +107,7 @@ def read_on_all_cores(recognizer: Recognizer, sources: list[Source]) -> Read:
     cores = min(os.cpu_count() or 1, len(sources))
     if cores < 2 or len(sources) / PICTURES_PER_SECOND + files / BYTES_PER_SECOND < WORTH_IT:
         errors: list[UserError] = []
-        return [prediction for prediction, _ in read(recognizer, sources, errors)], errors
+        return [prediction for prediction, _, _ in read(recognizer, sources, errors)], errors
     parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
     model = recognizer.reader.path
     # spawn, because a process with threads, as ONNX Runtime has them, cannot be forked safely
@@ -129,4 +127,4 @@ def _begin(model: Path, digits: str, reject: bool) -> None:
 
 def _read_part(sources: list[Source]) -> Read:
     errors: list[UserError] = []
-    return [prediction for prediction, _ in read(_recognizers[0], sources, errors)], errors
+    return [prediction for prediction, _, _ in read(_recognizers[0], sources, errors)], errors

@@ -81,20 +81,20 @@ def _read(recognizer: Recognizer, files: Iterable[Path], errors: list[UserError]
 
 def _read_and_draw(
     recognizer: Recognizer,
-    files: Iterable[Path],
+    files: list[Path],
     errors: list[UserError],
     explained: Path | None,
     annotated: Path | None,
 ) -> list[Prediction]:
     """Read files in their order, and draw the steps of each into a folder, or boxes over the only one."""
     predictions: list[Prediction] = []
-    for prediction, page in read(recognizer, map(Source, files), errors):
+    for prediction, page, rows in read(recognizer, map(Source, files), errors):
         predictions.append(prediction)
         if explained is not None:
-            name = f"{len(predictions):03}_{prediction.file.stem}.png"
-            write_picture(explained / name, explain(page, prediction.rows))
+            name = f"{len(predictions):03}_{Path(prediction.file).stem}.png"
+            write_picture(explained / name, explain(page, rows))
         if annotated is not None:
-            write_picture(annotated, annotate(open_picture(prediction.file).image, prediction.rows))
+            write_picture(annotated, annotate(open_picture(files[0]).image, rows))
     return predictions
 
 

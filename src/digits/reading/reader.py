@@ -78,8 +78,8 @@ class Reader:
         ours = [("image", "tensor(float)", [1, 28, 28]), ("probabilities", "tensor(float)", [10])]
         if signature != ours:
             parts_there = ", ".join(f"{name} {shape}" for name, _, shape in signature)
-            right = "image [N, 1, 28, 28] to probabilities [N, 10]"
-            raise UserError(f"run={path}: is another kind of network (N x {parts_there}); this needs {right}")
+            expected = "image [N, 1, 28, 28] to probabilities [N, 10]"
+            raise UserError(f"run={path}: is another kind of network (N x {parts_there}); this needs {expected}")
 
     @property
     def title(self) -> str:
@@ -135,8 +135,8 @@ def _providers(accelerator: str) -> list[str]:
     if accelerator == "cpu":
         return [CPU]
     if GPU not in onnxruntime.get_available_providers():
-        right = "install onnxruntime-gpu in the place of onnxruntime, or use cpu"
-        raise UserError(f"accelerator=gpu: this ONNX Runtime is built for the CPU alone; {right}")
+        expected = "install onnxruntime-gpu in the place of onnxruntime, or use cpu"
+        raise UserError(f"accelerator=gpu: this ONNX Runtime is built for the CPU alone; {expected}")
     if hasattr(onnxruntime, "preload_dlls"):  # finds the libraries that came with torch's CUDA build
         onnxruntime.preload_dlls()
     return [GPU, CPU]

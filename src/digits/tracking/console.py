@@ -108,7 +108,7 @@ class ProgressBar(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Chunk, batch_idx: int
     ) -> None:
-        """Move the bar, now and then: for the loss a card would have to finish the chunk first."""
+        """Move the bar, now and then: for the loss a GPU would have to finish the chunk first."""
         if not trainer.is_last_batch and time.perf_counter() < self.due:
             return
         self.due = time.perf_counter() + REFRESH

@@ -104,14 +104,14 @@ def predictions(images: NDArray[np.uint8], probabilities: NDArray[np.float32]) -
     axes.set(
         xlim=(-1.6, 9.5), xticks=range(10), yticks=range(rows), title="test images, and how probable each digit is"
     )
-    axes.set_yticklabels([str(one) for one in probabilities.argmax(axis=1)])
+    axes.set_yticklabels([str(digit) for digit in probabilities.argmax(axis=1)])
     axes.set(ylabel="read as", xlabel="digit")
     axes.tick_params(length=0)
     return drawn(figure)
 
 
 def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64], bins: int = 15) -> Picture:
-    """Draw a reliability diagram: how often answers of a confidence are right (Guo et al. 2017, figure 1).
+    """Draw a reliability diagram: how often predictions of a confidence are correct (Guo et al. 2017, figure 1).
 
     Args:
         stages: probabilities, float32 [N, 10], by the name of what was done to them.
@@ -121,16 +121,20 @@ def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64
     figure, axes = _page(6, 6)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, label="as it should be")
     for (name, probabilities), marker in zip(stages.items(), "os", strict=False):
-        confidences, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+        confidences, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
         places = np.minimum((confidences * bins).astype(int), bins - 1)
         counts = np.bincount(places, minlength=bins)
-        some = counts > 0
-        mean = [np.bincount(places, values, bins)[some] / counts[some] for values in (confidences, right)]
-        error = np.abs(mean[0] - mean[1]) @ counts[some] / len(labels)
-        said, found = mean
-        axes.scatter(said, found, 8 + 250 * np.sqrt(counts[some] / len(labels)), marker=marker, alpha=0.6)
-        axes.plot(said, found, linewidth=1, label=f"{name} the temperature: calibration error {error:.2%}")
-    axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
+        filled = counts > 0
+        mean = [np.bincount(places, values, bins)[filled] / counts[filled] for values in (confidences, correct)]
+        error = np.abs(mean[0] - mean[1]) @ counts[filled] / len(labels)
+        mean_confidence, mean_accuracy = mean
+        axes.scatter(
+            mean_confidence, mean_accuracy, 8 + 250 * np.sqrt(counts[filled] / len(labels)), marker=marker, alpha=0.6
+        )
+        axes.plot(
+            mean_confidence, mean_accuracy, linewidth=1, label=f"{name} the temperature: calibration error {error:.2%}"
+        )
+    axes.set(xlabel="confidence", ylabel="share that is correct", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.set(title="test: what confidence is worth (area: how many)")
     axes.legend(loc="lower right")
     return drawn(figure)
@@ -191,16 +195,19 @@ def comparison(names: list[str], accuracies: dict[str, list[list[float]]], secon
         accuracies: by what was read, for each experiment the accuracy of each run, 0 to 1; drawn as errors.
         seconds: for each experiment how long each run trained.
     """
-    panels = {f"error on {what}": [100 - 100 * np.array(one) for one in values] for what, values in accuracies.items()}
-    panels["training"] = [np.array(one) for one in seconds]
+    panels = {
+        f"error on {what}": [100 - 100 * np.array(accuracies_of_runs) for accuracies_of_runs in values]
+        for what, values in accuracies.items()
+    }
+    panels["training"] = [np.array(of_runs) for of_runs in seconds]
     figure = Figure(figsize=(3.2 + 3.2 * len(panels), 1.2 + 0.42 * len(names)), dpi=100, layout="constrained")
     lines = range(len(names))
     for number, (title, values) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(1, len(panels), number)
         unit = "s" if title == "training" else "%"
-        for line, found in zip(lines, values, strict=True):
-            shown, mean = np.maximum(found, 0.001), float(np.mean(found))  # no place for 0 on a logarithmic axis
-            axes.scatter(shown, [line] * len(found), s=22, color="tab:blue", alpha=0.5)
+        for line, of_runs in zip(lines, values, strict=True):
+            shown, mean = np.maximum(of_runs, 0.001), float(np.mean(of_runs))  # no place for 0 on a logarithmic axis
+            axes.scatter(shown, [line] * len(of_runs), s=22, color="tab:blue", alpha=0.5)
             axes.scatter(shown.mean(), line, s=260, marker="|", color="tab:blue", linewidth=2)
             text = f"{mean:.2f} %" if unit == "%" else f"{mean:.1f} s"
             axes.annotate(text, (shown.mean(), line), (0, 9), textcoords="offset points", ha="center", fontsize=8)

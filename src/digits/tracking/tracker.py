@@ -13,11 +13,13 @@ from torchmetrics import Metric, MetricCollection
 
 from digits.data.chunks import Chunk
 from digits.data.datamodule import MNISTDataModule
+from digits.data.synthetic.strokes import contact_sheet
 from digits.errors import DivergedError
 from digits.files import csv_text, write_text
 from digits.runs import METRICS_FILE, read_metrics
+from digits.tracking import figures
 from digits.tracking.console import log
-from digits.tracking.tensorboard import TensorBoard
+from digits.tracking.tensorboard import TensorBoard, digits_table
 
 
 class Measured(Protocol):
@@ -80,9 +82,10 @@ class Tracker(L.Callback):
         """Show the run's first mini-batch, as the network sees it."""
         if trainer.global_step == 0:
             first = next(iter(batch))
-            self.board.training_batch(first.images[:, 0].cpu().numpy(), first.labels.cpu().numpy())
+            batch_picture = figures.batch(first.images[:, 0].cpu().numpy(), first.labels.cpu().numpy())
+            self.board.add_picture("train/batch", batch_picture, 0)
             if self.data.config.synthetic_fraction:
-                self.board.synthetic_forms()
+                self.board.add_picture("data/synthetic", figures.forms(contact_sheet()), 0)
             self.board.flush()
 
     def on_train_batch_end(
@@ -91,28 +94,35 @@ class Tracker(L.Callback):
         """Keep the chunk's point of each curve, on the device, and stop the clock after the last chunk."""
         self.curve.append((trainer.global_step, outputs))
         if trainer.is_last_batch:
-            float(outputs["train/loss"])  # waits for a card to finish
+            float(outputs["train/loss"])  # waits for a GPU to finish
             self.seconds = time.perf_counter() - self.started
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch: its curves and figures to TensorBoard, a row to metrics.csv, a line to the console."""
-        module = cast(Measured, pl_module)
+        module, step = cast(Measured, pl_module), trainer.global_step
         self._check_losses()
-        for step, values in self.curve:
-            self.board.scalars(_floats(values), step)
+        for chunk_step, values in self.curve:
+            self.board.add_figures(_floats(values), chunk_step)
         validated = {tag: value for tag, value in trainer.callback_metrics.items() if tag.startswith("val/")}
-        figures = _floats({**self.curve[-1][1], **module.train_metrics.compute(), **validated})
-        figures["train/images_per_second"] = self.data.images_in(trainer.current_epoch) / self.seconds
-        figures["train/seconds"] = round(time.perf_counter() - self.started, 3)  # with validation
-        self.epochs.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **figures})
+        row = _floats({**self.curve[-1][1], **module.train_metrics.compute(), **validated})
+        row["train/images_per_second"] = self.data.images_in(trainer.current_epoch) / self.seconds
+        row["train/seconds"] = round(time.perf_counter() - self.started, 3)  # with validation
+        self.epochs.append({"epoch": trainer.current_epoch, "step": step, **row})
         write_text(self.file, csv_text(self.epochs))
-        self.board.scalars({tag: figures[tag] for tag in (*validated, "train/images_per_second")}, trainer.global_step)
+        self.board.add_figures({tag: row[tag] for tag in (*validated, "train/images_per_second")}, step)
         if validated:
-            counts = module.confusion_matrix.compute().cpu().numpy()
-            self.board.confusion_matrix("val", counts, trainer.global_step)
+            self._add_confusion_matrix("val", module, step)
         self.curve = []
         self.board.flush()  # before a checkpoint says that this is done
-        log.info(_line(trainer.current_epoch + 1, cast(int, trainer.max_epochs), figures))
+        log.info(_line(trainer.current_epoch + 1, cast(int, trainer.max_epochs), row))
+
+    def _add_confusion_matrix(self, stage: str, module: Measured, step: int) -> None:
+        counts = module.confusion_matrix.compute().cpu().numpy()
+        correct, images = counts.trace(), counts.sum()
+        title = f"{stage}: {correct:,} of {images:,} correct ({correct / images:.2%})"
+        self.board.add_picture(f"{stage}/confusion_matrix", figures.confusion_matrix(counts, title), step)
+        if stage == "test":
+            self.board.add_text("test/digits", digits_table(counts), step)
 
     def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begin to collect."""
@@ -133,23 +143,27 @@ class Tracker(L.Callback):
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the test to TensorBoard."""
         module = cast(Measured, pl_module)
-        self.tested = _floats(module.test_metrics.compute())
-        counts, step = module.confusion_matrix.compute().cpu().numpy(), module.trained_steps
+        board, step, probabilities = self.board, module.trained_steps, self.test_probabilities.numpy()
         images, labels = self.data.test_set.images.numpy(), self.data.test_set.labels.numpy()
-        self.board.scalars(self.tested, step)
-        self.board.confusion_matrix("test", counts, step)
-        self.board.digits_table(counts, step)
-        probabilities = self.test_probabilities.numpy()
-        self.board.first_predictions(images, probabilities, step)
-        self.board.test(images, labels, probabilities, step)
-        self.board.first_layer(module.network, step)
+        self.tested = _floats(module.test_metrics.compute())
+        board.add_figures(self.tested, step)
+        self._add_confusion_matrix("test", module, step)
+        board.add_picture("test/first_ten", figures.predictions(images[:10], probabilities[:10]), step)
+        board.add_picture("test/misread", figures.misread(images, labels, probabilities), step)
+        for digit in range(probabilities.shape[1]):
+            board.add_pr_curve(f"test/pr_curve/{digit}", labels == digit, probabilities[:, digit], step)
+        first = next(layer for layer in module.network.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
+        weights = first.weight.detach().cpu().numpy()
+        side = weights.shape[-1] if weights.ndim == 4 else round(weights.shape[-1] ** 0.5)
+        board.add_picture("model/first_layer", figures.first_layer(weights.reshape(len(weights), -1, side)), step)
 
-    def add_calibration(self, figures: dict[str, float], after: Tensor, step: int) -> None:
+    def add_calibration(self, values: dict[str, float], after: Tensor, step: int) -> None:
         """Add what calibration gave, by tags, and the test's probabilities [N, 10] after it."""
-        self.tested |= figures
-        self.board.scalars(figures, step)
-        before, labels = self.test_probabilities.numpy(), self.data.test_set.labels.numpy()
-        self.board.reliability(before, after.numpy(), labels, step)
+        self.tested |= values
+        self.board.add_figures(values, step)
+        stages = {"before": self.test_probabilities.numpy(), "after": after.numpy()}
+        picture = figures.reliability(stages, self.data.test_set.labels.numpy())
+        self.board.add_picture("test/reliability", picture, step)
 
     @property
     def test_probabilities(self) -> Tensor:

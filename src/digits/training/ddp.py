@@ -23,12 +23,18 @@ class Processes:
 
     environment: ClusterEnvironment | None = None
     """What started them; None for a single one."""
-    nodes: int = 1
 
     @property
     def size(self) -> int:
         """How many there are."""
         return 1 if self.environment is None else self.environment.world_size()
+
+    @property
+    def nodes(self) -> int:
+        """The machines that they are on, as many on each."""
+        if isinstance(self.environment, TorchElasticEnvironment):
+            return self.size // int(os.environ["LOCAL_WORLD_SIZE"])
+        return int(os.environ.get("SLURM_NNODES", "1")) if self.environment else 1
 
     @property
     def per_node(self) -> int:
@@ -56,8 +62,8 @@ class Processes:
         size = settings.data.batch_size or 0
         require(size % self.size == 0, "data.batch_size", size, f"a multiple of {self.size}, the number of processes")
         alone = self.size == 1 or settings.model.name != "convnet" or device.accelerator == "cuda"
-        right = "a network without batch normalisation, which torch has over several processes on GPUs only"
-        require(alone, "model", settings.model.name, right)
+        expected = "a network without batch normalisation, which torch has over several processes on GPUs only"
+        require(alone, "model", settings.model.name, expected)
 
     def join(self, device: Device) -> None:
         """Let the processes talk to each other; wait until all of them are there."""
@@ -100,17 +106,12 @@ def started_processes(settings: TrainerConfig) -> Processes:
     """
     if settings.strategy != "ddp":
         started = int(os.environ.get("WORLD_SIZE", "1")) if TorchElasticEnvironment.detect() else 1
-        right = f"ddp (trainer=ddp) for torchrun's {started} processes"
-        require(started == 1, "trainer.strategy", settings.strategy, right)
+        expected = f"ddp (trainer=ddp) for torchrun's {started} processes"
+        require(started == 1, "trainer.strategy", settings.strategy, expected)
         return Processes()
     if TorchElasticEnvironment.detect():
-        processes = Processes(TorchElasticEnvironment(), settings.num_nodes)
-    elif SLURMEnvironment.detect():
-        processes = Processes(SLURMEnvironment(auto_requeue=False), settings.num_nodes)
-    else:
-        command = "torchrun --nproc-per-node=2 src/train.py trainer=ddp"
-        right = "a run by torchrun or srun, such as"
-        raise UserError(f"trainer.strategy=ddp: needs {right} {command}; or trainer.strategy=auto, for one process")
-    right = f"a divisor of the {processes.size} processes that were started"
-    require(processes.size % settings.num_nodes == 0, "trainer.num_nodes", settings.num_nodes, right)
-    return processes
+        return Processes(TorchElasticEnvironment())
+    if SLURMEnvironment.detect():
+        return Processes(SLURMEnvironment(auto_requeue=False))
+    expected = "a run by torchrun or srun, such as torchrun --nproc-per-node=2 src/train.py trainer=ddp"
+    raise UserError(f"trainer.strategy=ddp: needs {expected}; or trainer.strategy=auto, for one process")

@@ -1,4 +1,4 @@
-"""Which device a run uses, and in one line why it cannot be the card."""
+"""Which device a run uses, and in one line why it cannot be the GPU."""
 
 import ctypes
 import sys
@@ -13,7 +13,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 
 def cuda_problem(index: int) -> str | None:
-    """Say in one line why CUDA card `index` cannot be used, None where it can."""
+    """Return in one line why NVIDIA GPU `index` cannot be used, None where it can."""
     if torch.version.cuda is None:
         version = torch.__version__
         return (
@@ -26,9 +26,9 @@ def cuda_problem(index: int) -> str | None:
         return f"no usable NVIDIA driver ({reason}); install or update it, or train with accelerator=cpu"
     count = torch.cuda.device_count()
     if count == 0:
-        return "the NVIDIA driver shows no card; look at nvidia-smi and at CUDA_VISIBLE_DEVICES"
+        return "the NVIDIA driver shows no GPU; look at nvidia-smi and at CUDA_VISIBLE_DEVICES"
     if index >= count:
-        return f"there is no card {index}; this machine has {count}, numbered from 0"
+        return f"there is no GPU {index}; this machine has {count}, numbered from 0"
     major, minor = torch.cuda.get_device_capability(index)
     built_for = torch.cuda.get_arch_list()  # such as sm_75 sm_120 compute_120
     if not any(_runs(arch, major, minor) for arch in built_for):
@@ -46,30 +46,27 @@ class Device:
 
     accelerator: str
     """Lightning's name: cpu or cuda."""
-    devices: int | list[int]
-    """Lightning's argument: 1, or the number of the card in a list."""
     name: str
     """For people."""
 
 
-def choose(accelerator: str, devices: int | list[int], setting: str) -> Device:
+def choose(accelerator: str, setting: str, index: int = 0) -> Device:
     """Choose the device.
 
     Args:
         accelerator: auto, cpu or gpu.
-        devices: 1, or the number of one card in a list.
-        setting: the accelerator's key, to name it in an error.
+        setting: its key, to name it in an error.
+        index: the number of the GPU, of those that CUDA_VISIBLE_DEVICES names.
 
     Raises:
-        UserError: for gpu without a usable card.
+        UserError: for gpu without a usable NVIDIA GPU.
     """
-    cpu = Device("cpu", 1, f"the CPU ({torch.get_num_threads()} threads)")
+    cpu = Device("cpu", f"the CPU ({torch.get_num_threads()} threads)")
     if accelerator == "cpu":
         return cpu
-    index = devices[0] if isinstance(devices, list) else 0
     problem = cuda_problem(index)
     if problem is None:
-        return Device("cuda", [index], torch.cuda.get_device_name(index))
+        return Device("cuda", torch.cuda.get_device_name(index))
     if accelerator == "gpu":
         raise UserError(f"{setting}=gpu: {problem}")
     if torch.version.cuda is not None and torch.cuda.device_count() > 0:
@@ -89,7 +86,7 @@ def keep_freed_memory() -> None:
 
 
 def _runs(arch: str, major: int, minor: int) -> bool:
-    """Whether code for arch runs on a card: sm_ code within its major version, compute_ code on all later cards too."""
+    """Whether code for arch runs on a GPU: sm_ code within its major version, compute_ code on all later ones too."""
     kind, _, number = arch.rstrip("af").partition("_")
     made_for = (int(number[:-1]), int(number[-1]))
     return made_for <= (major, minor) and (kind == "compute" or made_for[0] == major)

@@ -56,7 +56,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     checkpoint = checkpoints.kept_checkpoint(folder, settings)
     classifier = DigitClassifier(build_network(settings.model), settings)
     checkpoints.restore(classifier, settings.model, checkpoint)
-    device = devices.choose(config.accelerator, 1, "accelerator")
+    device = devices.choose(config.accelerator, "accelerator")
     target = folder / "evaluate"
     with file_errors(target):
         target.mkdir(exist_ok=True)

@@ -1,42 +1,33 @@
 """What training minimises: how far the outputs are from the labels, and for non-digits from even probabilities."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digits.config.model import MLPConfig, ModelConfig
 
+TARGETS = {"binary_cross_entropy": (0.0, 1.0), "squared_error": (0.01, 0.99)}
+"""What a sigmoid output should give for a wrong digit and for the right one; it reaches neither 0 nor 1, which only the
+squared error minds."""
+
 
 class OutputLoss:
     """The loss of outputs with labels, and what the outputs say in logits.
 
     Args:
-        output: softmax, or sigmoid: each output for itself.
-        loss: cross_entropy (with sigmoid outputs, summed over them) or squared_error (half the sum over the outputs).
-        targets: what an output should give for a wrong digit and for the right one.
+        name: cross_entropy, of softmax outputs; or of sigmoid outputs, each for itself and summed over the ten,
+            binary_cross_entropy, or squared_error, of which it is half.
         l2: half of it times the sum of the squared weights, without the biases, is the penalty.
     """
 
-    def __init__(
-        self,
-        output: str = "softmax",
-        loss: str = "cross_entropy",
-        targets: Sequence[float] = (0.0, 1.0),
-        l2: float = 0.0,
-    ) -> None:
-        self.output = output
-        self.loss = loss
-        self.targets = targets
+    def __init__(self, name: str = "cross_entropy", l2: float = 0.0) -> None:
+        self.name = name
         self.l2 = l2
 
     @classmethod
     def of(cls, config: ModelConfig) -> "OutputLoss":
         """Return the loss that the settings of conf/model/ name."""
-        if isinstance(config, MLPConfig):
-            return cls(config.output, config.loss, config.targets, config.l2)
-        return cls()
+        return cls(config.loss, config.l2) if isinstance(config, MLPConfig) else cls()
 
     def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return the mean over the images.
@@ -45,18 +36,17 @@ class OutputLoss:
             outputs: of the last layer, before their activation, float [N, 10].
             labels: int64 [N].
         """
-        if (self.output, self.loss) == ("softmax", "cross_entropy"):
+        if self.name == "cross_entropy":
             return F.cross_entropy(outputs, labels)
-        wrong, right = self.targets
+        wrong, right = TARGETS[self.name]
         wanted = torch.full_like(outputs, wrong).scatter_(1, labels.unsqueeze(1), right)
-        if self.loss == "cross_entropy":
+        if self.name == "binary_cross_entropy":
             return F.binary_cross_entropy_with_logits(outputs, wanted, reduction="sum") / len(labels)
-        values = torch.sigmoid(outputs) if self.output == "sigmoid" else outputs.softmax(dim=1)
-        return F.mse_loss(values, wanted, reduction="sum") * (0.5 / len(labels))
+        return F.mse_loss(torch.sigmoid(outputs), wanted, reduction="sum") * (0.5 / len(labels))
 
     def logits(self, outputs: Tensor) -> Tensor:
         """Return the logits [N, 10]; of sigmoid outputs the logarithms, so that the softmax is the share of all."""
-        return F.logsigmoid(outputs) if self.output == "sigmoid" else outputs
+        return outputs if self.name == "cross_entropy" else F.logsigmoid(outputs)
 
     def penalty(self, network: nn.Module) -> Tensor:
         """Return what weights of this size add to the loss."""

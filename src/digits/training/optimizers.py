@@ -6,16 +6,20 @@ from collections.abc import Callable, Iterable
 from torch.nn import Parameter
 from torch.optim import LBFGS, SGD, Adam, Optimizer
 
-from digits.config.model import AdamConfig, LBFGSConfig, OneCycleConfig, OptimizerConfig, ScheduleConfig, SGDConfig
+from digits.config.model import AdamConfig, LBFGSConfig, OptimizerConfig, ScheduleConfig, SGDConfig
 
 MAX_EVALUATIONS = 26
 """Of an L-BFGS step: one, and 25 on the line search, as torch has it for a search of its own."""
 
 
+WARMUP = 0.25
+"""Of the run, in which the rate of one cycle rises (Smith and Topin 2018)."""
+
+
 class QuickAdam(Adam):
     """Adam that does not ask at each step whether a CUDA graph is being captured.
 
-    Where there is no card, torch looks for one each time: a seventh of a step of the 784-200-10 network.
+    Where there is no GPU, torch looks for one each time: a seventh of a step of the 784-200-10 network.
     """
 
     def _accelerator_graph_capture_health_check(self) -> None:
@@ -44,15 +48,16 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) ->
 
 def rate_factor(config: ScheduleConfig) -> Callable[[float], float]:
     """Return the schedule that the config names: the share of the highest rate by the place in the run, 0 to 1."""
-    if isinstance(config, OneCycleConfig):
-        warmup = config.warmup
-        start = 1 / 25  # of the highest rate, as in torch's OneCycleLR
-        return lambda place: (
-            start + (1 - start) * place / warmup if place < warmup else _cosine((place - warmup) / (1 - warmup))
-        )
-    return _cosine if config.name == "cosine" else lambda _: 1.0
+    return {"none": lambda _: 1.0, "cosine": _cosine, "onecycle": _one_cycle}[config.name]
 
 
 def _cosine(place: float) -> float:
     """Fall from 1 to 0 along half a cosine (Loshchilov and Hutter 2017, equation 5)."""
     return (1 + math.cos(math.pi * place)) / 2
+
+
+def _one_cycle(place: float) -> float:
+    """Rise in a straight line from 1/25, as in torch's OneCycleLR, and fall along half a cosine to 0."""
+    if place < WARMUP:
+        return 1 / 25 + (1 - 1 / 25) * place / WARMUP
+    return _cosine((place - WARMUP) / (1 - WARMUP))

@@ -66,8 +66,8 @@ def find(settings: TrainConfig, overrides: list[str]) -> Resumed | None:
     path = Path(settings.resume).expanduser().resolve()
     folder = path if path.is_dir() else path.parent.parent
     if path.is_dir() and not runs.is_resumable(path):
-        right = "give the folder of a run that has one, or auto"
-        raise UserError(f"resume={settings.resume}: there is no {path / runs.LAST_CHECKPOINT}; {right}")
+        expected = "give the folder of a run that has one, or auto"
+        raise UserError(f"resume={settings.resume}: there is no {path / runs.LAST_CHECKPOINT}; {expected}")
     if not path.exists():
         raise UserError(f"resume={settings.resume}: there is no {path}; give the folder of a run, or auto")
     if not (folder / runs.CONFIG_FILE).is_file():

@@ -167,7 +167,7 @@ def fit(planned: Plan, callbacks: Sequence[Callback] = ()) -> None:
         _log_start(planned)
         write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=shlex.quote(str(folder))) + planned.config)
         board = TensorBoard(folder, None if resumed is None else resumed.first_step)
-        board.config(planned.config)
+        board.add_config(planned.config)
         planned.tracker = Tracker(folder, board, planned.data)
         tracking = [planned.tracker, *([ProgressBar(planned.data)] if console.is_terminal else [])]
     kept = checkpoints.checkpoint_callbacks(settings, folder)
@@ -186,7 +186,7 @@ def finish(planned: Plan) -> None:
     calibration = test(classifier, planned.data, tracker, build_trainer(settings, planned.device, folder, [tracker]))
     tested = tracker.tested
     board = tracker.board
-    board.hyperparameters(result_settings(settings), {tag: tested[tag] for tag in ("test/accuracy", "test/loss")})
+    board.add_hyperparameters(result_settings(settings), {tag: tested[tag] for tag in ("test/accuracy", "test/loss")})
     board.close()
     figures = {**tracker.epochs[classifier.trained_epochs - 1], **tested}  # the epoch whose weights were kept
     write_text(folder / runs.METRICS_JSON, json.dumps(figures, indent=2) + "\n")
@@ -214,8 +214,8 @@ def choose_device(settings: TrainConfig, processes: Processes | None = None) -> 
         UserError: for trainer.accelerator=gpu without a usable NVIDIA GPU.
     """
     environment = None if processes is None else processes.environment
-    chosen = settings.trainer.devices if environment is None else [environment.local_rank()]
-    return devices.choose(settings.trainer.accelerator, chosen, "trainer.accelerator")
+    index = 0 if environment is None else environment.local_rank()
+    return devices.choose(settings.trainer.accelerator, "trainer.accelerator", index)
 
 
 def _log_start(planned: Plan) -> None:

@@ -52,7 +52,7 @@ def build_trainer(
     precision: Any = settings.trainer.precision
     return L.Trainer(
         accelerator=device.accelerator,
-        devices=device.devices if processes.environment is None else processes.per_node,
+        devices=processes.per_node,
         num_nodes=processes.nodes,
         strategy="auto" if processes.environment is None else "ddp",
         use_distributed_sampler=False,  # each process takes its slice of each mini-batch

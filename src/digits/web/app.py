@@ -27,7 +27,7 @@ from digits.handwriting import own_digits
 from digits.handwriting.load import Picture, brightness, picture_of
 from digits.handwriting.page import Page, find
 from digits.reading.explain import on_paper
-from digits.reading.predictions import PicturePrediction
+from digits.reading.predictions import Prediction, of_picture
 from digits.reading.reader import Reader
 from digits.reading.recognize import Digit, Recognizer
 from digits.web.networks import Networks
@@ -89,7 +89,8 @@ class Question:
 class Reading:
     """What was read on it."""
 
-    prediction: PicturePrediction
+    digits: list[Digit]
+    prediction: Prediction
     page: Page
     picture: Picture | None
     """The picture that the file has; None for a drawing."""
@@ -138,7 +139,7 @@ class _Endpoints:
 
     def _saved(self, question: Question, label: int, place: int) -> dict[str, Any]:
         reading = _read(question)
-        digits = reading.prediction.digits
+        digits = reading.digits
         if place >= len(digits):
             raise HTTPException(422, f"digit={place}: there are {len(digits)} digits on it, the first one is 0")
         path = own_digits.save(self.folder, label, _cut_out(question, reading, digits[place]))
@@ -218,12 +219,12 @@ def _read(question: Question) -> Reading:
         picture = picture_of(question.content, "the picture")
         page = find(brightness(picture.image))
     (rows,) = Recognizer(question.reader, question.digits, reject=True).read([page])
-    return Reading(PicturePrediction(Path("picture"), rows, picture.reduction if picture else 1.0), page, picture)
+    prediction = of_picture(Path("picture"), rows, picture.reduction if picture else 1.0)
+    return Reading([digit for row in rows for digit in row], prediction, page, picture)
 
 
 def _as_json(reading: Reading) -> dict[str, Any]:
     """Return what was read under the names that predict's JSON has; images and bytes in base64, boxes in pixels."""
-    digits = zip(reading.prediction.digit_records(), reading.prediction.digits, strict=True)
     return {
         "answer": reading.prediction.answer,
         "reason": reading.prediction.reason,
@@ -231,10 +232,10 @@ def _as_json(reading: Reading) -> dict[str, Any]:
         "digits": [
             {
                 **record,
-                "probabilities": [round(float(one), 4) for one in digit.probabilities],
+                "probabilities": [round(float(value), 4) for value in digit.probabilities],
                 "image": _base64((digit.image * 255).astype(np.uint8).tobytes()),
             }
-            for record, digit in digits
+            for record, digit in zip(reading.prediction.digits, reading.digits, strict=True)
         ],
         "preview": None if reading.picture is None else _base64(_preview(reading.picture.image)),
     }
@@ -254,7 +255,7 @@ def _base64(content: bytes) -> str:
 
 def _cut_out(question: Question, reading: Reading, digit: Digit) -> NDArray[np.uint8]:
     """Return the picture to save, dark ink on light: a drawing as it is, or the ink of one of several digits."""
-    if question.is_drawing and len(reading.prediction.digits) == 1:
+    if question.is_drawing and len(reading.digits) == 1:
         return np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE)
     ink = reading.page.cropped(digit.piece)
     return np.asarray(255 - 255 * np.pad(ink, max(ink.shape) // 4), dtype=np.uint8)

@@ -36,10 +36,10 @@ class Networks:
 
     def names(self) -> list[str]:
         """Look which there are now; returns the newest first and the shipped one last."""
-        found = [folder / runs.MODEL_FILE for folder in runs.finished(self.outputs_dir)]
+        models = [folder / runs.MODEL_FILE for folder in runs.finished(self.outputs_dir)]
         if self.run is not None:
-            found.append(find_model(self.run, self.outputs_dir))
-        self.known = {self._name(path): path for path in [*found, SHIPPED]}
+            models.append(find_model(self.run, self.outputs_dir))
+        self.known = {self._name(path): path for path in [*models, SHIPPED]}
         return list(self.known)
 
     def reader(self, name: str) -> Reader:

@@ -105,12 +105,14 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server(address[:2], family=family, backlog=1024)
     except OSError as error:
-        found = f"port={port}: cannot be used ({error.strerror}); give another, such as 8001"
+        problem = f"port={port}: cannot be used ({error.strerror}); give another, such as 8001"
         if error.errno == errno.EADDRINUSE:
-            found = f"port={port}: is taken; give another, or port=0 for a free one"
+            problem = f"port={port}: is taken; give another, or port=0 for a free one"
         if error.errno == errno.EADDRNOTAVAIL:
-            found = f"host={host}: is no address of this machine; give 127.0.0.1, or 0.0.0.0 for all that can reach it"
-        raise UserError(found) from error
+            problem = (
+                f"host={host}: is no address of this machine; give 127.0.0.1, or 0.0.0.0 for all that can reach it"
+            )
+        raise UserError(problem) from error
 
 
 def is_local(listener: socket.socket) -> bool:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from digits.data.synthetic import strokes
 from digits.data.synthetic.forms import DIGITS, OTHERS
-from digits.data.synthetic.strokes import NOT_A_DIGIT, contact_sheet, draw_digit, draw_other, parse, sample, smooth
+from digits.data.synthetic.strokes import NON_DIGIT, contact_sheet, draw_digit, draw_other, parse, sample, smooth
 
 FORMS = [(name, form) for forms in (DIGITS, OTHERS) for name, texts in forms.items() for form in texts]
 
@@ -60,7 +60,7 @@ def test_digits_come_in_turn_and_repeat_by_their_number() -> None:
 
 def test_what_is_no_digit_is_of_every_kind() -> None:
     drawn = [draw_other(place, 7) for place in range(40)]
-    assert {label for _, label in drawn} == {NOT_A_DIGIT}
+    assert {label for _, label in drawn} == {NON_DIGIT}
     assert all(image.shape == (28, 28) for image, _ in drawn)
     assert len({image.tobytes() for image, _ in drawn}) == 40
 

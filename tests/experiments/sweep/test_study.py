@@ -171,12 +171,3 @@ def test_a_database_that_cannot_be_used_is_one_line_without_its_password(sweep: 
     assert done.err.startswith("error: storage=")
     assert done.err.count("\n") == 1
     assert "secret" not in done.err
-
-
-def test_a_damaged_database_is_one_line(sweep: Command, tmp_path: Path) -> None:
-    folder = tmp_path / "outputs" / "sweeps" / "tiny"
-    folder.mkdir(parents=True)
-    (folder / "study.db").write_bytes(b"no database" * 500)
-    done = sweep()
-    assert (done.code, done.err.count("\n")) == (2, 1)
-    assert (folder / "study.db").read_bytes() == b"no database" * 500

@@ -42,12 +42,12 @@ def prepare(folder: Path, kind: str, count: int, seed: int) -> tuple[Tensor, Ten
 
     Args:
         folder: the cache.
-        kind: digits, or negatives (which are no digits).
+        kind: digits, or negatives, which are non-digits.
         count: how many.
         seed: what they are drawn by.
 
     Returns:
-        Images, uint8 [count, 28, 28], bright ink on black; labels, int64 [count], 0 to 9, or NOT_A_DIGIT for negatives.
+        Images, uint8 [count, 28, 28], bright ink on black; labels, int64 [count], 0 to 9, or NON_DIGIT for negatives.
 
     Raises:
         UserError: if the folder cannot be written to.
@@ -79,5 +79,5 @@ def _drawn(kind: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         # fresh processes that load what draws and nothing else; a fork of this one would copy torch's threads badly
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
             drawn = list(bar(processes.map(draw, parts), total=len(parts)))
-    images, labels = (np.concatenate(one) for one in zip(*drawn, strict=True))
+    images, labels = (np.concatenate(arrays) for arrays in zip(*drawn, strict=True))
     return images, labels

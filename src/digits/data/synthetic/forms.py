@@ -1,4 +1,4 @@
-"""How people draw the digits around the world, and what people draw that is no digit: each form as a few pen strokes.
+"""How people draw the digits around the world, and non-digits: each form as a few pen strokes.
 
 A form is written as points `x,y` in a box one high, x to the right and y down, through which a smooth curve goes. `a:b`
 is any number from a to b, drawn anew for each picture; `|` after a point makes it a corner; `;` lifts the pen.
@@ -223,4 +223,4 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "percent": (".15,0 0,.15 .15,.3 .3,.15 .15,0 ; .75,0 .1,1 ; .7,.7 .55,.85 .7,1 .85,.85 .7,.7",),
     "wave": ("0,.3 .2,0 .4,.3 .6,.6 .8,.3", "0,0 .15,.5 .3,0 .45,.5 .6,0 .75,.5"),
 }
-"""What is no digit, by name."""
+"""Non-digits, by name."""

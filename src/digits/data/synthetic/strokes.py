@@ -1,4 +1,4 @@
-"""Draw digits, and things that are none, as people do with a pen: forms that MNIST hardly holds, endlessly varied.
+"""Draw digits and non-digits as people do with a pen: forms that MNIST hardly holds, endlessly varied.
 
 Each picture takes a form of forms.py, varies its points, slant, proportions, tremor and pen, is drawn with ink on
 paper, and comes to 28x28 through handwriting/, exactly as a person's picture would.
@@ -20,8 +20,8 @@ from digits.handwriting.page import normalize
 Points = NDArray[np.float64]
 """[n, 2]: x to the right and y down, in a box that is one high."""
 
-NOT_A_DIGIT = -1
-"""The label of what is no digit."""
+NON_DIGIT = -1
+"""The label of a non-digit."""
 
 HEIGHT = 72
 """Pixels of the box on the paper: a stroke comes to 28x28 from three times its size, so with soft edges."""
@@ -72,15 +72,15 @@ def draw(kind: str, seed: int, places: range) -> tuple[NDArray[np.uint8], NDArra
     """Draw several pictures.
 
     Args:
-        kind: digits, or negatives (which are no digits).
+        kind: digits, or negatives.
         seed: what they are drawn by, with their place.
         places: which ones; each place is drawn the same, whatever the others are.
 
     Returns:
         Images, uint8 [N, 28, 28], bright ink on black, and labels, int64 [N].
     """
-    one = draw_digit if kind == "digits" else draw_other
-    images, labels = zip(*(one(place, seed) for place in places), strict=True)
+    draw_one = draw_digit if kind == "digits" else draw_other
+    images, labels = zip(*(draw_one(place, seed) for place in places), strict=True)
     return np.stack(images), np.array(labels, dtype=np.int64)
 
 
@@ -95,14 +95,14 @@ def draw_digit(place: int, seed: int) -> tuple[NDArray[np.uint8], int]:
 
 
 def draw_other(place: int, seed: int) -> tuple[NDArray[np.uint8], int]:
-    """Draw what is no digit: of ten, seven letters and signs, a scribble, a blot, and two or three digits in one.
+    """Draw a non-digit: of ten, seven letters and signs, a scribble, a blot, and two or three digits in one.
 
     Returns:
-        The image, uint8 [28, 28], bright ink on black, and NOT_A_DIGIT.
+        The image, uint8 [28, 28], bright ink on black, and NON_DIGIT.
     """
     rng = np.random.default_rng((seed, place, 1))
     kind = (letter,) * 7 + (scribble, blot, pair)
-    return _as_seen(kind[place % 10](rng)), NOT_A_DIGIT
+    return _as_seen(kind[place % 10](rng)), NON_DIGIT
 
 
 def contact_sheet(samples: int = 6) -> dict[int, NDArray[np.uint8]]:

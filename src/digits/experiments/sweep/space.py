@@ -15,7 +15,7 @@ from digits.config.train import TrainConfig
 from digits.errors import UserError, require
 from digits.experiments.composed import composed
 
-RIGHT = "choice(32, 64), interval(0.1, 0.5), int(interval(1, 9)) or tag(log, interval(0.001, 0.1))"
+EXPECTED = "choice(32, 64), interval(0.1, 0.5), int(interval(1, 9)) or tag(log, interval(0.001, 0.1))"
 
 
 @dataclass(frozen=True)
@@ -96,16 +96,16 @@ def _choices(key: str, text: str) -> Choices:
     try:
         override = OverridesParser.create().parse_override(f"{key}={text}")
     except HydraException as error:
-        raise UserError(f"space.{key}={text}: must be {RIGHT}") from error
+        raise UserError(f"space.{key}={text}: must be {EXPECTED}") from error
     value = override.value()
     if isinstance(value, IntervalSweep):
         low, high, log = value.start, value.end, "log" in value.tags
         if low is None or high is None or low >= high or (log and low <= 0):
-            right = "an interval from low to high, above 0 where it is logarithmic"
-            raise UserError(f"space.{key}={text}: must be {right}")
+            expected = "an interval from low to high, above 0 where it is logarithmic"
+            raise UserError(f"space.{key}={text}: must be {expected}")
         return Interval(low, high, log)
     choices = list(override.sweep_string_iterator()) if override.is_choice_sweep() else []
-    require(len(set(choices)) == len(choices) > 0, f"space.{key}", text, f"{RIGHT}, no value twice")
+    require(len(set(choices)) == len(choices) > 0, f"space.{key}", text, f"{EXPECTED}, no value twice")
     return choices
 
 
@@ -119,5 +119,5 @@ def _check_database(url: str) -> None:
         shown = parsed.render_as_string()  # without its password
         parsed.get_dialect()
     except sqlalchemy.exc.ArgumentError as error:
-        right = "a database as SQLAlchemy names it, such as postgresql+psycopg://user@host/digits"
-        raise UserError(f"storage={shown}: must be {right}") from error
+        expected = "a database as SQLAlchemy names it, such as postgresql+psycopg://user@host/digits"
+        raise UserError(f"storage={shown}: must be {expected}") from error

@@ -93,8 +93,8 @@ class Sweep:
             self.study.set_user_attr(MADE_OF, made_of)
         before = self.study.user_attrs.get(MADE_OF, {})
         for key in sorted(before.keys() | made_of.keys()):
-            right = f"{before.get(key, 'left out')}, as study={settings.study} was begun; or give study another name"
-            require(before.get(key) == made_of.get(key), key, made_of.get(key, "left out"), right)
+            expected = f"{before.get(key, 'left out')}, as study={settings.study} was begun; or give study another name"
+            require(before.get(key) == made_of.get(key), key, made_of.get(key, "left out"), expected)
 
     def run(self) -> None:
         """Take trials until as many as wanted are finished or pruned; other processes may then still be at some."""

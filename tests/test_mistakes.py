@@ -1,0 +1,173 @@
+"""A mistake in the settings of any command is one line and exit code 2, before anything is made."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+MISTAKES: dict[str, list[tuple[str, str]]] = {
+    "train": [
+        ("trainer.max_epoch=3", "did you mean trainer.max_epochs?"),
+        ("trainer.max_epochs=abc", "trainer.max_epochs=abc: must be a whole number"),
+        ("trainer.max_epochs=1.5", "trainer.max_epochs=1.5: must be a whole number"),
+        ("trainer.max_epochs=0", "trainer.max_epochs=0: must be 1 to"),
+        ("trainer.max_epochs=null", "trainer.max_epochs=null: must be a whole number"),
+        (
+            "experiment=fast/lenet",
+            "experiment=fast/lenet: there is no such experiment; choose one of fast/lenet5, fast/sigm",
+        ),
+        ("model=lenet6", "model=lenet6: there is no such model; choose one of convnet, lenet5, mlp, sigmoid"),
+        ("model=null", "model=null: a group takes a name"),
+        ("modle=lenet5", "there is no setting modle; did you mean model?"),
+        ("model.name=lenet6", "model.name=lenet6: must be one of convnet, lenet5, mlp, sigmoid"),
+        ("model.hidden=[3]", "it is a setting of model=mlp or sigmoid"),
+        ("optimizer.momentum=0.5", "it is a setting of optimizer=sgd"),
+        ("optimizer.learning_rate=0", "optimizer.learning_rate=0.0: must be above 0"),
+        ("optimizer.learning_rate=nan", "optimizer.learning_rate=nan: must be above 0"),
+        ("optimizer.weight_decay=-1", "optimizer.weight_decay=-1.0: must be 0 or above"),
+        ("schedule.warmup=1", "there is no setting schedule.warmup; schedule has name"),
+        ("data.batch_size=0", "data.batch_size=0: must be 1 to 1000000000, or null"),
+        ("data.chunk_size=0", "data.chunk_size=0: must be 1 to 1000000000, or null"),
+        ("data.val_size=60000", "data.val_size=60000: must be 0 to 59999"),
+        ("data.train_size=55001", "data.train_size=55001: must be 1 to 55000"),
+        ("data.train_size=few", "data.train_size=few: must be a whole number or null"),
+        ("trainer.accelerator=tpu", "trainer.accelerator=tpu: must be one of auto, cpu, gpu"),
+        ("model=sigmoid,lenet5", "model=sigmoid,lenet5: is several values; add -m"),
+        ("trainer.precision=8", "trainer.precision=8: must be one of 32-true, bf16-mixed, 16-mixed"),
+        ("trainer.early_stopping.patience=0", "trainer.early_stopping.patience=0: must be 1 or above, or null"),
+        ("trainer.early_stopping=3", "trainer.early_stopping=3: must be a group of settings"),
+        ("seed=-1", "seed=-1: must be 0 to"),
+        ("seed=${nothing}", "Interpolation key 'nothing' not found"),
+        ("~seed", "seed: not given"),
+        ("+speed=9", "there is no setting speed"),
+        ("run_name=a/b", "run_name=a/b: must be a folder's name"),
+        ("run_name=..", "run_name=..: must be a folder's name"),
+        ("seed", "seed: sets nothing; write SETTING=VALUE, such as model=seed"),
+        ("epochs=3", "there is no setting epochs; did you mean trainer.max_epochs?"),
+        ("lr=0.1", "there is no setting lr; did you mean optimizer.learning_rate?"),
+        ("gpu=1", "did you mean trainer.accelerator=gpu?"),
+        ("train.max_epochs=3", "did you mean trainer.max_epochs?"),
+        ("data.learning_rate=3", "did you mean optimizer.learning_rate?"),
+        ("optimizer.ema=0.9", "there is no setting optimizer.ema; optimizer has name, learning_rate"),
+        ("--epochs=3", "there is no such flag; a setting is written without dashes, such as trainer.max_epochs=3"),
+        ("--cfg", "expected one argument"),
+        ("seed=(1", "seed=(1: cannot be read as key=value"),
+        ("data.val_size=0 + trainer.early_stopping.patience=2", "trainer.early_stopping.patience=2: must be null"),
+        ("trainer.accelerator=cpu + trainer.precision=16-mixed", "trainer.precision=16-mixed: must be 32-true"),
+        ("model=mlp + model.hidden=[10,null]", "must be a list of whole numbers"),
+        ("model=mlp + model.input_range=[]", "model.input_range=[]: must be two finite numbers"),
+        ("optimizer=lbfgs + trainer.precision=bf16-mixed", "trainer.precision=bf16-mixed: must be 32-true"),
+        ("model=sigmoid + model.hidden=[0]", "model.hidden=[0]: must be a list of at most 100 layers of 1 to"),
+        ("optimizer=sgd + optimizer.momentum=1", "optimizer.momentum=1.0: must be 0 to below 1"),
+        ("--epochs + 3", "--epochs: there is no such flag; a setting is written without dashes, such as trainer.max_e"),
+        ("seed=1 + --cfg + job + seed=2", "seed=2: settings stand together; write flags before or behind all"),
+        ("--config-name + nothing", "Cannot find primary config 'nothing'"),
+        ("trainer.max_time=soon", "trainer.max_time=soon: must be days:hours:minutes:seconds"),
+        ("trainer.checkpoint_every=-1", "trainer.checkpoint_every=-1.0: must be 0 to 86400 seconds"),
+        ("trainer=ddp + data.batch_size=null", "trainer.strategy=ddp: must be auto with data.batch_size=None"),
+        (
+            "trainer=ddp + data.hard_example_fraction=0.5",
+            "trainer.strategy=ddp: must be auto with data.hard_example_fraction=0.5",
+        ),
+        ("trainer=dpd", "trainer=dpd: there is no such trainer; choose one of ddp, default"),
+        ("data.own_fraction=1", "data.own_fraction=1.0: must be 0 to below 1"),
+        ("data.own_fraction=0.001", "data.own_fraction=0.001: must be 0, or one image of a batch, 0.0078"),
+        ("data.own_weight=nan", "data.own_weight=nan: must be above 0 and up to 1000"),
+        ("data.own_digits=", "data.own_digits=: must be a folder, or null"),
+        ("data.path=a.csv + data.test_path=b.csv + data.test_size=5", "data.test_size=5: must be null where"),
+        ("data.test_size=5", "data.test_size=5: must be null where data.path is"),
+        ("data.test_path=a.csv", "a.csv: must be null where data.path is"),
+        ("data.path=", "data.path=: must be a file or folder, or null"),
+        (
+            "data.batch_size=null + data.synthetic_fraction=0.1",
+            "data.synthetic_fraction=0.1: must be 0 where data.batch_size=null",
+        ),
+        ("data.steps_per_epoch=0", "data.steps_per_epoch=0: must be 1 to"),
+    ],
+    "predict": [
+        ("", "img: not given; write img=..."),
+        ("img=", "img=: must be a file, a folder"),
+        ("img=[]", "must be a file, a folder"),
+        ("img={a: 1}", "img={a: 1}: no such file or folder"),
+        ("img=a.png + format=xml", "format=xml: must be one of table, json, csv"),
+        ("img=a.png + digits=two", "digits=two: must be one of auto, one, many"),
+        ("img=a.png + explain=", "explain=: must be a name, or null"),
+        ("img=a.png + reject=maybe", "reject=maybe: must be true or false"),
+    ],
+    "score": [
+        ("", "pictures: not given; write pictures=..."),
+        ("pictures=", "pictures=: must be a folder of LABEL_n.png, or an .npz file with x and y"),
+        ("pictures=a + out=", "out=: must be a folder, or null"),
+        ("pictures=a + digits=2", "digits=2: must be one of auto, one, many"),
+    ],
+    "draw": [
+        ("host=nowhere.invalid", "host=nowhere.invalid: is no address"),
+        ("host=192.0.2.7", "host=192.0.2.7: is no address of this machine"),
+        ("host=''", "host=: must be an address"),
+        ("host=a..b", "host=a..b: is no address"),
+        ("port=70000", "port=70000: must be 0 to 65535; 0 takes a free one"),
+        ("port=http", "port=http: must be a whole number"),
+        ("open=maybe", "open=maybe: must be true or false"),
+        ("run=nowhere.onnx", "run=nowhere.onnx: cannot be read"),
+        ("own_digits=''", "own_digits=: must be a folder, or null"),
+        ("colour=blue", "colour=blue: there is no setting colour"),
+    ],
+    "compare": [
+        (
+            "experiments=[nothing]",
+            "experiments=nothing: experiment=nothing: there is no such experiment; choose one of",
+        ),
+        ("experiments=[]", "experiments=[]: must be a list of at least one, none of them twice"),
+        ("seeds=[1,1]", "seeds=[1, 1]: must be a list of at least one, none of them twice"),
+        ("experiments=[' ']", "must be a list of at least one, none of them twice"),
+        ("settings=[++seed=3]", "has seed, resume or run_name; every run is a new one"),
+        ("seeds=[-1]", "seed=-1: must be 0 to"),
+        ("seeds=1", "seeds=1: must be a list of whole numbers"),
+        ("experiments=['lenet5_adam modl=3']", "experiments=lenet5_adam modl=3: modl: there is no setting modl"),
+        ("experiments=['lenet5_adam seed=3']", "has seed, resume or run_name; every run is a new one"),
+        ("experiments=['lenet5_adam \"']", 'experiments=lenet5_adam ": No closing quotation'),
+        ("settings=[data.val_size=x]", "data.val_size=x: must be a whole number"),
+        ("pictures=", "pictures=: must be a name, or null"),
+        ("trian=false", "trian=false: there is no setting trian; did you mean train?"),
+    ],
+    "sweep": [
+        ("trials=0", "trials=0: must be 1 to 100000"),
+        ("objective=test/accuracy", "objective=test/accuracy: must be one of val/accuracy, val/loss"),
+        ("study=a/b", "study=a/b: must be a name of up to 100 letters, digits, _, - and ."),
+        ("stale_after=1", "stale_after=1: must be 4 to 86400 seconds"),
+        ("space=x", "space=x: there is no such space; choose one of distortion, learning"),
+        ("data.val_size=0", "data.val_size=0: must be above 0, or there is no val/loss"),
+        ("run_name=x", "run_name=x: must be null in a sweep, which names its own runs"),
+        ("trainer.max_time=1:00", "trainer.max_time=1:00: must be null in a sweep"),
+        ("storage=postgres//x", "storage=postgres//x: must be a database as SQLAlchemy names it"),
+        ("-m + trials=1,2", "-m=: must be left out; sweep.py has the space to vary settings"),
+        ("space=distortion", "space: augment.rotation: this augment has no rotation"),
+        ("optimizer=lbfgs", "space: "),
+        ("optimizer.learning_rate=1", "optimizer.learning_rate=1: must be left out, because the space varies it"),
+        ("modle=x", "modle=x: there is no setting modle; did you mean model?"),
+        ("trails=3", "trails=3: there is no setting trails; did you mean trials?"),
+    ],
+    "benchmark": [
+        ("what=all", "what=all: must be one of train, predict"),
+        ("models=[]", "models=[]: must be a list of lenet5, sigmoid or both"),
+        ("models=[mlp]", "models=['mlp']: must be a list of lenet5, sigmoid or both"),
+        ("rounds=0", "rounds=0: must be 1 to 1000"),
+        ("batch_size=0", "batch_size=0: must be 1 to 30000"),
+        ("accelerator=tpu", "accelerator=tpu: must be one of auto, cpu, gpu"),
+    ],
+}
+"""By command what is typed, words parted by ` + `, and what is answered."""
+
+CASES = [(name, typed, line) for name, mistakes in MISTAKES.items() for typed, line in mistakes]
+
+
+@pytest.mark.parametrize(("name", "typed", "line"), CASES)
+def test_a_mistake_is_one_line(command: Command, tmp_path: Path, name: str, typed: str, line: str) -> None:
+    outputs = tmp_path / "outputs"
+    outcome = command(name, f"outputs_dir={outputs}", *filter(None, typed.split(" + ")))
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: ")
+    assert line in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert outcome.out == ""
+    assert not outputs.exists()
