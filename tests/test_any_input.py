@@ -108,7 +108,7 @@ def of_runs(folder: Path) -> list[Kind]:
 
 
 def as_images(path: Path) -> object:
-    return sources.read(str(path), str(path), None, path.parent)  # the same for the test
+    return sources.read(str(path), str(path), None)  # the same for the test
 
 
 def as_network(path: Path) -> object:

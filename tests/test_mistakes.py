@@ -140,7 +140,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("run_name=x", "run_name=x: must be null in a sweep, which names its own runs"),
         ("trainer.max_time=1:00", "trainer.max_time=1:00: must be null in a sweep"),
         ("storage=postgres//x", "storage=postgres//x: must be a database as SQLAlchemy names it"),
-        ("-m + trials=1,2", "-m=: must be left out; sweep.py has the space to vary settings"),
+        ("-m + trials=1,2", "-m: is for train.py alone; leave it out"),
         ("space=distortion", "space: augment.rotation: this augment has no rotation"),
         ("optimizer=lbfgs", "space: "),
         ("optimizer.learning_rate=1", "optimizer.learning_rate=1: must be left out, because the space varies it"),

@@ -16,7 +16,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
-from digits.config.train import GROUPS
+from digits.config.train import GROUPS, TrainConfig
 from digits.errors import UserError, require
 from digits.files import ROOT, project_path
 
@@ -111,6 +111,8 @@ def _check_arguments(schema: type) -> None:
     parser = get_args_parser()
     vars(parser)["error"] = lambda message: fail(f"{' '.join(sys.argv[1:])}: {message}")
     arguments, unknown = parser.parse_known_args(sys.argv[1:])
+    if arguments.multirun and schema is not TrainConfig:
+        fail("-m: is for train.py alone; leave it out")
     for flag in unknown:
         if not flag.startswith("-"):
             fail(f"{flag}: settings stand together; write flags before or behind all of them")

@@ -146,7 +146,7 @@ def test_compare_collects_a_run_that_started_from_a_network(
     assert len(list((tmp_path / "outputs").glob("*/*/model.onnx"))) == 1
     refused = command("compare", *typed, "experiments=[my_hand]")
     assert refused.code == 2
-    assert "experiments=my_hand: starts from the newest run, which another is by then; add start_from=" in refused.err
+    assert "experiments=my_hand: starts from the newest run, which is another one by then; add start_from=" in refused.err
 
 
 def test_a_run_can_be_tested_when_the_pictures_it_learnt_are_gone(train_tiny: Train, command: Command) -> None:

@@ -106,7 +106,7 @@ class MNISTDataModule(L.LightningDataModule):
         """Return the training and the test images."""
         if self.config.path is None:
             return mnist.read(self.folder, train=True), mnist.read(self.folder, train=False)
-        train, test = sources.read(self.config.path, self.config.test_path, self.config.test_size, self.folder)
+        train, test = sources.read(self.config.path, self.config.test_path, self.config.test_size)
         self.config.check_fits(len(train.images))
         return _tensors(train), _tensors(test)
 

@@ -1,12 +1,10 @@
 """The training and test images that `data.path` names: which files they are in, and where one file is cut in two."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
 from digits.errors import UserError
-from digits.files import atomic_write, file_errors
 from digits.formats import csv, idx, mat, npz
 from digits.formats.images import ImageSet, format_of, unpacked
 
@@ -16,14 +14,13 @@ SEVERAL = 100
 EXPECTED = "give data.test_path=FILE, or data.test_size=N to test with its last N images"
 
 
-def read(path: str, test_path: str | None, test_size: int | None, cache: Path) -> tuple[ImageSet, ImageSet]:
+def read(path: str, test_path: str | None, test_size: int | None) -> tuple[ImageSet, ImageSet]:
     """Read the training images and the test images.
 
     Args:
         path: a file, or a folder with MNIST's four IDX files or others of these names.
         test_path: the file of the test images, where they are not in `path`.
         test_size: how many images at the end of `path` are for the test, where they are in it without a mark.
-        cache: the folder where what was read from CSV is kept.
 
     Raises:
         UserError: if a file cannot be read or is not as it must be, or there are no test images.
@@ -34,13 +31,13 @@ def read(path: str, test_path: str | None, test_size: int | None, cache: Path) -
             raise UserError(
                 f"data.path={path}: is a folder, which has its test images; leave test_path and test_size out"
             )
-        return _only(_find(file, "train"), cache), _only(_find(file, "t10k"), cache)
-    train, *test = _read(file, cache)
+        return _only(_find(file, "train")), _only(_find(file, "t10k"))
+    train, *test = _read(file)
     _check(train, path)
     if test_path is not None:
         if test:
             raise UserError(f"data.test_path={test_path}: {path} has test images of its own; leave data.test_path out")
-        return train, _only(Path(test_path), cache)
+        return train, _only(Path(test_path))
     if test:
         if test_size is not None:
             raise UserError(f"data.test_size={test_size}: {path} has test images of its own; leave data.test_size out")
@@ -69,8 +66,8 @@ def _find(folder: Path, half: str) -> Path:
     return files[0]
 
 
-def _only(path: Path, cache: Path) -> ImageSet:
-    images, *others = _read(path, cache)
+def _only(path: Path) -> ImageSet:
+    images, *others = _read(path)
     if others:
         raise UserError(f"{path}: has training and test images; give it as data.path, without data.test_path")
     return images
@@ -89,7 +86,7 @@ def _cut(both: ImageSet, test_size: int, path: str) -> tuple[ImageSet, ImageSet]
     return train, test
 
 
-def _read(path: Path, cache: Path) -> list[ImageSet]:
+def _read(path: Path) -> list[ImageSet]:
     """Read a file: its images, or its training images and its test images."""
     if not path.is_file():
         raise UserError(f"{path}: there is no such file of images")
@@ -97,9 +94,7 @@ def _read(path: Path, cache: Path) -> list[ImageSet]:
     kind = format_of(content, path)
     if kind == "npz":
         return npz.read(content, path)
-    if kind == "mat":
-        return [mat.read(content, path)]
-    return [_cached(content, path, cache) if kind == "csv" else _pair(content, path)]
+    return [{"mat": mat.read, "csv": csv.read, "idx": _pair}[kind](content, path)]
 
 
 def _pair(content: bytes, path: Path) -> ImageSet:
@@ -123,22 +118,3 @@ def _partner(images: Path) -> Path:
         if partner.is_file() and partner.name != images.name:
             return partner
     raise UserError(f"{images}: is an IDX file of images; its labels must be beside it, as {name} or {name}.gz")
-
-
-def _cached(content: bytes, path: Path, folder: Path) -> ImageSet:
-    """Read CSV from the cache, if that was made from this very content, else from the content, and cache it."""
-    made_from = hashlib.sha256(content).hexdigest()
-    place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    cache = folder / "csv" / f"{path.name[:100]}-{place}.npz"
-    try:
-        kept = npz.arrays_of(cache.read_bytes(), ("made_from", "images", "labels"), cache)
-        if str(kept["made_from"]) == made_from:
-            return ImageSet(kept["images"], kept["labels"])
-    except (OSError, UserError, KeyError):
-        pass  # not there, or damaged: made anew
-    images = csv.read(content, path)
-    with file_errors(cache):
-        cache.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(cache) as temporary, temporary.open("wb") as file:
-        np.savez(file, made_from=made_from, images=images.images, labels=images.labels)
-    return images

@@ -6,7 +6,6 @@ from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from digits.command_line import explain
@@ -50,7 +49,6 @@ def read_search(settings: SweepConfig, hydra: HydraConf) -> Search:
     Raises:
         UserError: if a setting cannot be varied, or not as the space says, or there is no such kind of database.
     """
-    require(hydra.mode != RunMode.MULTIRUN, "-m", "", "left out; sweep.py has the space to vary settings")
     space = {key: _choices(key, text) for key, text in settings.space.items()}
     overrides = [override for override in hydra.overrides.task if _key(override) not in SWEEP_ONLY]
     for override in overrides:
