@@ -39,6 +39,8 @@ from digits.training import checkpoints, resume
 from digits.training.classifier import DigitClassifier
 from digits.training.interrupt import seconds
 
+pytestmark = pytest.mark.slow
+
 TRIED = trying(max_examples=40, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 PICTURES = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "ICO", "TGA", "PCX", "SGI")
 IMAGES = np.arange(3 * 784, dtype=np.uint8).reshape(3, 28, 28)

@@ -79,6 +79,7 @@ def workplace(
     return [f"outputs_dir={tmp_path / 'outputs'}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", RUN)
 def test_a_command_works(line: str, command: Command, workplace: list[str], tiny: list[str]) -> None:
     _, script, *arguments = shlex.split(line.removeprefix(SET_UP))
@@ -113,6 +114,7 @@ def test_links_lead_somewhere() -> None:
             assert link.startswith("http") or (file.parent / link).exists(), f"{file}: {link}"
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_the_runs_by_readable_names(finished: Path) -> None:
     arguments = ["--logdir", "outputs", "--port", "0", "--load_fast", "false"]
     process = subprocess.Popen(
@@ -132,6 +134,7 @@ def test_tensorboard_shows_the_runs_by_readable_names(finished: Path) -> None:
         process.communicate(timeout=60)
 
 
+@pytest.mark.slow
 def test_the_commands_are_processes_that_work_from_anywhere(
     tiny: list[str], tmp_path: Path, draw: Callable[..., Path]
 ) -> None:

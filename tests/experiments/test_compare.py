@@ -13,6 +13,8 @@ from PIL import Image
 
 Compare = Callable[..., tuple[int, str, str]]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def compare(command: Command, tiny: list[str], tmp_path: Path) -> Compare:
@@ -32,16 +34,15 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 
 def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Compare, tmp_path: Path) -> None:
-    rows = "experiments=[model=sigmoid,model=sigmoid augment=light]"
+    rows = "experiments=[model=sigmoid]"
     code, out, err = compare(rows, "seeds=[1,2]")
     assert code == 0, err
     outputs, made = tmp_path / "outputs", tmp_path / "outputs" / "compare"
-    names = ["model_sigmoid_augment_light_seed1", "model_sigmoid_augment_light_seed2"]
-    names += ["model_sigmoid_seed1", "model_sigmoid_seed2"]
+    names = ["model_sigmoid_seed1", "model_sigmoid_seed2"]
     assert sorted(one.name for one in (outputs / "sigmoid").iterdir()) == names
     assert sorted(one.name for one in made.iterdir()) == ["comparison.png", "table.csv", "table.md"]
     found = table(made)
-    assert [one["experiment"] for one in found] == ["model=sigmoid", "model=sigmoid augment=light"]
+    assert [one["experiment"] for one in found] == ["model=sigmoid"]
     single = [
         json.loads((outputs / "sigmoid" / f"model_sigmoid_seed{seed}" / "metrics.json").read_text(encoding="utf-8"))
         for seed in (1, 2)
@@ -55,7 +56,7 @@ def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Compar
     assert float(found[0]["training_seconds"]) > 0
     assert out == (made / "table.md").read_text(encoding="utf-8")
     links = re.findall(r"\[(\d)\]\((.*?)\)", out)
-    assert [seed for seed, _ in links] == ["1", "2"] * 2
+    assert [seed for seed, _ in links] == ["1", "2"]
     assert all((made / link / "model.onnx").exists() for _, link in links)
     with Image.open(made / "comparison.png") as picture:
         assert picture.width > 500

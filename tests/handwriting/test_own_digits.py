@@ -68,11 +68,11 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_what_is_wrong_is_one_line_and_leaves_no_run(tmp_path: Path, train_tiny: Train, kind: str) -> None:
+def test_what_is_wrong_is_one_line_and_leaves_no_run(tmp_path: Path, fit_tiny: Train, kind: str) -> None:
     make, message = WRONG[kind]
     make(tmp_path / "wrong")
     with pytest.raises(UserError, match=message):
-        train_tiny("experiment=my_hand", f"data.own_digits={tmp_path / 'wrong'}", "start_from=shipped")
+        fit_tiny("experiment=my_hand", f"data.own_digits={tmp_path / 'wrong'}", "start_from=shipped")
     assert not (tmp_path / "outputs").exists()
 
 

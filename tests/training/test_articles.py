@@ -173,8 +173,8 @@ def test_training_one_image_at_a_time_repeats_exactly(fit_tiny: Train) -> None:
     assert same(first, second)
 
 
-def test_weights_as_text_are_the_network(train_tiny: Train, command: Command, tmp_path: Path) -> None:
-    folder = train_tiny("experiment=lbfgs_100", "trainer.max_epochs=1")
+def test_weights_as_text_are_the_network(fit_tiny: Train, command: Command, tmp_path: Path) -> None:
+    folder = fit_tiny("experiment=lbfgs_100", "trainer.max_epochs=1")
     outcome = command("evaluate", f"run={folder}", f"weights={tmp_path / 'text'}", "accelerator=cpu")
     assert outcome.code == 0, outcome.err
     state = exact(weights(folder))

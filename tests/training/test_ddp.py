@@ -45,6 +45,7 @@ def in_slurm(rank: str) -> dict[str, str]:
     return {**job, "SLURM_PROCID": rank, "SLURM_LOCALID": rank}
 
 
+@pytest.mark.slow
 def test_two_processes_end_where_one_process_does(fit_tiny: Train, tiny: list[str], tmp_path: Path) -> None:
     # 6 mini-batches an epoch, the last one of 12 images
     own = [*DISTORTED, "data.batch_size=100", "data.chunk_size=2", "trainer.max_epochs=2"]

@@ -91,14 +91,11 @@ def test_a_finished_run_goes_on_with_more_epochs(fit_tiny: Train) -> None:
     assert same(weights(longer), weights(whole))
 
 
-def test_a_run_stopped_after_its_last_epoch_is_tested_and_exported(train_tiny: Train) -> None:
-    folder = train_tiny()
-    before = figures(folder)
-    for file in ("model.onnx", "metrics.json"):
-        (folder / file).unlink()
+def test_a_run_stopped_after_its_last_epoch_is_tested_and_exported(fit_tiny: Train, train_tiny: Train) -> None:
+    folder = fit_tiny()
     assert train_tiny("resume=auto") == folder
     assert (folder / "model.onnx").exists()
-    assert figures(folder) == before
+    assert 0 < figures(folder)["test/accuracy"] < 1
 
 
 def test_resume_auto_starts_anew_where_nothing_is_unfinished(fit_tiny: Train) -> None:
@@ -112,20 +109,20 @@ def test_resume_auto_starts_anew_where_nothing_is_unfinished(fit_tiny: Train) ->
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model=sigmoid", "was made with model=lenet5 and goes on with it"),
+        ("model=lenet5", "was made with model=sigmoid and goes on with it"),
         ("seed=5", "was made with seed=1 and goes on with it"),
         ("data.batch_size=64", "was made with data.batch_size=128 and goes on with it"),
         ("trainer.max_epochs=1", "has 1 epochs already"),
     ],
 )
-def test_a_run_goes_on_as_what_it_was(train_tiny: Train, override: str, message: str) -> None:
-    folder = train_tiny()
+def test_a_run_goes_on_as_what_it_was(small: Path, fit_tiny: Train, override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        train_tiny(f"resume={folder}", override)
+        fit_tiny(f"resume={small}", override)
 
 
-def test_an_interrupted_extension_is_not_finished(train_tiny: Train, interrupt: Callable[..., Path]) -> None:
-    folder = train_tiny("run_name=stopped")
+def test_an_interrupted_extension_is_not_finished(fit_tiny: Train, interrupt: Callable[..., Path]) -> None:
+    folder = fit_tiny("run_name=stopped")
+    (folder / "model.onnx").write_bytes(b"finished")
     assert interrupt(1, f"resume={folder}", "trainer.max_epochs=3") == folder
     assert not (folder / "model.onnx").exists()
     assert runs.unfinished(str(folder.parents[1])) == [folder]
@@ -142,10 +139,9 @@ def test_a_moved_run_keeps_its_best_epoch(fit_tiny: Train, tmp_path: Path) -> No
     assert [row["epoch"] for row in rows(moved)] == ["0", "1", "2"]
 
 
-def test_a_group_that_is_named_may_have_settings_of_its_own(train_tiny: Train) -> None:
-    folder = train_tiny("model=mlp", "model.hidden=[50]")
-    (folder / "model.onnx").unlink()
-    assert train_tiny("resume=auto", "model=mlp") == folder
+def test_a_group_that_is_named_may_have_settings_of_its_own(fit_tiny: Train) -> None:
+    folder = fit_tiny("model=mlp", "model.hidden=[50]")
+    assert fit_tiny("resume=auto", "model=mlp", "trainer.max_epochs=2") == folder
 
 
 @pytest.mark.parametrize(("model", "found"), [("model=sigmoid", False), ("seed=1", True)])
@@ -181,7 +177,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) -> Path:
 
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_run_is_named_before_anything_is_written(
-    small: Path, tmp_path: Path, train_tiny: Train, kind: str
+    small: Path, tmp_path: Path, fit_tiny: Train, kind: str
 ) -> None:
     name, change, message = DAMAGE[kind]
     folder = Path(shutil.copytree(small, tmp_path / "run"))
@@ -191,17 +187,17 @@ def test_a_damaged_run_is_named_before_anything_is_written(
         (folder / name).write_bytes(damaged)
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     with pytest.raises(UserError, match=message) as caught:
-        train_tiny("model=sigmoid", f"resume={folder}", "trainer.max_epochs=2")
+        fit_tiny("model=sigmoid", f"resume={folder}", "trainer.max_epochs=2")
     assert str(folder) in str(caught.value)
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
 
-def test_two_processes_cannot_train_in_one_folder(small: Path, train_tiny: Train, tmp_path: Path) -> None:
+def test_two_processes_cannot_train_in_one_folder(small: Path, fit_tiny: Train, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(small, tmp_path / "run"))
     with runs.lock(folder), pytest.raises(UserError, match="run: another process trains there; stop it, or wait"):
-        train_tiny(f"resume={folder}", "trainer.max_epochs=2")
+        fit_tiny(f"resume={folder}", "trainer.max_epochs=2")
     assert (folder / runs.MODEL_FILE).is_file()
-    train_tiny(f"resume={folder}", "trainer.max_epochs=2")
+    fit_tiny(f"resume={folder}", "trainer.max_epochs=2")
 
 
 def test_an_experiment_of_other_settings_is_refused(small: Path, fit_tiny: Train) -> None:

@@ -1,6 +1,5 @@
 """A run that starts from a finished network: with its weights, as the network that it is."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 from conftest import Command, Train, settings
 from omegaconf import OmegaConf
+from run_folders import rows
 
 from digits.config.train import TrainConfig
 from digits.errors import UserError
@@ -37,9 +37,9 @@ def test_the_weights_come_back_out_of_the_file(typed: list[str], tmp_path: Path)
         assert torch.equal(one, other)
 
 
-def test_auto_is_the_newest_run_and_its_network(train_tiny: Train, tmp_path: Path) -> None:
+def test_auto_is_the_newest_run_and_its_network(train_tiny: Train, fit_tiny: Train, tmp_path: Path) -> None:
     first = train_tiny("model=mlp", "model.hidden=[12]", "run_name=first")
-    folder = train_tiny("start_from=auto", "run_name=second", *STILL)
+    folder = fit_tiny("start_from=auto", "run_name=second", *STILL)
     assert folder == tmp_path / "outputs" / "mlp" / "second"
     before, after = weights(first), weights(folder)
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -49,25 +49,25 @@ def test_auto_is_the_newest_run_and_its_network(train_tiny: Train, tmp_path: Pat
     assert f"starting from {first}" in (folder / "train.log").read_text()
 
 
-def test_before_there_is_a_run_auto_is_the_shipped_network(train_tiny: Train) -> None:
-    folder = train_tiny("start_from=auto", *STILL)
+def test_before_there_is_a_run_auto_is_the_shipped_network(fit_tiny: Train) -> None:
+    folder = fit_tiny("start_from=auto", *STILL)
     assert OmegaConf.load(folder / "config.yaml").start_from == "shipped"
-    assert json.loads((folder / "metrics.json").read_text())["test/accuracy"] > 0.99
+    assert float(rows(folder)[0]["val/accuracy"]) > 0.99
 
 
-def test_its_config_makes_it_again(train_tiny: Train) -> None:
-    folder = train_tiny("start_from=shipped", "run_name=one")
-    again = train_tiny("start_from=shipped", "run_name=two")
+def test_its_config_makes_it_again(fit_tiny: Train) -> None:
+    folder = fit_tiny("start_from=shipped", "run_name=one")
+    again = fit_tiny("start_from=shipped", "run_name=two")
     first, second = weights(folder), weights(again)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_run_that_goes_on_does_not_start_anew(train_tiny: Train, tmp_path: Path) -> None:
+def test_a_run_that_goes_on_does_not_start_anew(fit_tiny: Train, tmp_path: Path) -> None:
     source = tmp_path / "source.onnx"
     source.write_bytes(SHIPPED.read_bytes())
-    folder = train_tiny(f"start_from={source}", "run_name=one")
+    folder = fit_tiny(f"start_from={source}", "run_name=one")
     source.unlink()
-    train_tiny(f"resume={folder}", "trainer.max_epochs=2")
+    fit_tiny(f"resume={folder}", "trainer.max_epochs=2")
     assert len((folder / "metrics.csv").read_text().splitlines()) == 3
 
 
@@ -101,11 +101,11 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_other_files_are_refused_in_one_line_and_leave_no_run(kind: str, tmp_path: Path, train_tiny: Train) -> None:
+def test_other_files_are_refused_in_one_line_and_leave_no_run(kind: str, tmp_path: Path, fit_tiny: Train) -> None:
     make, message = WRONG[kind]
     make(tmp_path / "x.onnx")
     with pytest.raises(UserError, match=message) as caught:
-        train_tiny(f"start_from={tmp_path / 'x.onnx'}")
+        fit_tiny(f"start_from={tmp_path / 'x.onnx'}")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "outputs").exists()
 
@@ -146,11 +146,11 @@ def test_compare_collects_a_run_that_started_from_a_network(
     assert len(list((tmp_path / "outputs").glob("*/*/model.onnx"))) == 1
     refused = command("compare", *typed, "experiments=[my_hand]")
     assert refused.code == 2
-    assert "experiments=my_hand: starts from the newest run, which is another one by then; add start_from=" in refused.err
+    assert "experiments=my_hand: starts from the newest run, which is another one" in refused.err
 
 
-def test_a_run_can_be_tested_when_the_pictures_it_learnt_are_gone(train_tiny: Train, command: Command) -> None:
-    folder = train_tiny("start_from=shipped", "run_name=taught")
+def test_a_run_can_be_tested_when_the_pictures_it_learnt_are_gone(fit_tiny: Train, command: Command) -> None:
+    folder = fit_tiny("start_from=shipped", "run_name=taught")
     config = folder / "config.yaml"
     config.write_text(
         config.read_text()

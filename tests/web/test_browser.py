@@ -20,7 +20,10 @@ from digits.handwriting import own_digits
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here; Debian has it as the package chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here; Debian has it as the package chromium"),
+]
 
 QUIET = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 """As root in a container it needs the first; with the others it asks for nothing but the page."""

@@ -20,6 +20,8 @@ from digits.errors import DivergedError
 from digits.experiments.sweep import study as studies
 from digits.files import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def arguments(tiny: list[str], tmp_path: Path) -> list[str]:
