@@ -1,5 +1,6 @@
 """What the tests share: a few images of MNIST, tiny runs on them, and commands run as a user runs them."""
 
+import functools
 import runpy
 import shutil
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image, ImageDraw
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 from web_page import Page, serving
 
 from digits.command_line import as_typed, checked
@@ -23,6 +25,8 @@ from digits.training.run import fit, plan, session, train
 
 Train = Callable[..., Path]
 
+# 1 s of each of some 50 exports
+setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(ONNXRegistry.from_torchlib)))  # noqa: B010
 torch.set_num_threads(1)  # the tests run in two processes; two threads in each of them would be in each other's way
 
 

@@ -11,6 +11,7 @@ import pytest
 from conftest import Train, fitted
 from run_folders import rows, same, steps, weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 from digits.errors import UserError
 
@@ -43,8 +44,10 @@ Killing = Callable[..., Path]
 
 
 @pytest.fixture
-def killed(tiny: list[str], tmp_path: Path) -> Killing:
+def killed(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killing:
     """Start a run and kill it again and again, where the first argument says; returns its folder when it is through."""
+    # event files of one second and one process are read in the order of their names, in which 10 comes before 9
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(100))
 
     def start(places: list[tuple[str, int]], *overrides: str) -> Path:
         typed = [*tiny, f"outputs_dir={tmp_path / 'killed'}", "trainer.accelerator=cpu", *overrides]
@@ -64,7 +67,10 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(one.step, one.value) for one in events.Scalars(tag)] for tag in tags}
 
 
-SMALL = ("model=sigmoid", "trainer.max_epochs=3", "data.chunk_size=1", "trainer.checkpoint_every=0")
+SMALL = (
+    *("model=sigmoid", "trainer.max_epochs=3", "data.chunk_size=1", "trainer.checkpoint_every=0"),
+    *("data.train_size=256", "data.batch_size=64"),
+)
 """Four chunks an epoch, with a checkpoint after each."""
 
 

@@ -74,10 +74,10 @@ def test_a_sweep_leaves_a_table_pictures_and_an_experiment_and_goes_on(sweep: Co
         assert f"{key.partition('.')[2]}: {best[key]}\n" in composed
     assert f"name: {best['schedule']}\n" in composed
     first = table(folder)
-    for other, key in (("seed=7", "seed"), ("objective=val/accuracy", "objective"), ("data.val_size=200", "data.val")):
+    for other in ("seed=7", "objective=val/accuracy"):
         done = sweep("trials=3", "data.own_weight=5", other)
         assert done.code == 2
-        assert done.err.startswith(f"error: {key}")
+        assert done.err.startswith(f"error: {other.partition('=')[0]}")
         assert "as study=tiny was begun; or give study another name" in done.err
     done = sweep("trials=2", "data.own_weight=5")
     assert done.code == 0
@@ -120,7 +120,7 @@ def test_two_processes_share_a_study_and_lose_nothing_to_a_kill(
     sweep: Command, arguments: list[str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "outputs" / "sweeps" / "tiny"
-    typed = [sys.executable, str(ROOT / "src" / "sweep.py"), *arguments, "trials=3"]
+    typed = [sys.executable, str(ROOT / "src" / "sweep.py"), *arguments, "trials=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
     def start() -> subprocess.Popen[str]:
@@ -133,11 +133,11 @@ def test_two_processes_share_a_study_and_lose_nothing_to_a_kill(
     other.send_signal(signal.SIGKILL)
     other.communicate()
     other = start()
-    assert sweep("trials=3").code == 0
+    assert sweep("trials=2").code == 0
     _, errors = other.communicate(timeout=300)
     assert other.returncode == 0, errors
     done = [trial for trial in loaded(folder) if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    assert len(done) in (3, 4)  # both may have been at their last one
+    assert len(done) in (2, 3)  # both may have been at their last one
     assert len({json.dumps(trial.params, sort_keys=True) for trial in done}) == len(done)
     assert len({trial.user_attrs["folder"] for trial in done}) == len(done)
     assert Counter(row["state"] for row in table(folder)).total() == len(done)
