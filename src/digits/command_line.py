@@ -122,8 +122,9 @@ def _check_arguments(schema: type) -> None:
         fail(f"{flag}: there is no such flag; a setting is written without dashes, such as {_assigned(setting, value)}")
     for word in arguments.overrides:
         if "=" not in word and not word.startswith("~"):
-            first = fields(schema)[0].name
-            fail(f"{word}: sets nothing; write SETTING=VALUE, such as {first}={word}")
+            meant = _meant(word, schema)
+            example = _assigned(meant, "VALUE") if meant else f"{fields(schema)[0].name}={word}"
+            fail(f"{word}: sets nothing; write SETTING=VALUE, such as {example}")
 
 
 def _assigned(setting: str, value: str) -> str:
