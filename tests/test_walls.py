@@ -81,4 +81,4 @@ def test_files_and_functions_fit_a_screen() -> None:
         assert text.count("\n") <= 300, file
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                assert (node.end_lineno or 0) - node.lineno < 60, f"{file}: {node.name}"
+                assert (node.end_lineno or 0) - node.lineno < 50, f"{file}: {node.name}"

@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.summary.writer import event_file_writer
 
 from digits.errors import UserError
+from digits.files import shown
 
 
 class Killed(BaseException):
@@ -201,7 +202,7 @@ def test_a_run_stops_when_its_time_is_over(tiny: list[str], tmp_path: Path, fit_
     assert stop.value.code == 124
     folder = tmp_path / "outputs" / "sigmoid" / "short"
     assert steps(folder) == 1
-    assert f"resume={folder}" in (folder / "train.log").read_text(encoding="utf-8")
+    assert f"resume={shown(folder)}" in (folder / "train.log").read_text(encoding="utf-8")
     whole = fit_tiny(*SMALL, f"resume={folder}", "trainer.max_time=null")
     assert same(weights(whole), weights(fit_tiny(*SMALL)))
 
