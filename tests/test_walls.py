@@ -9,7 +9,7 @@ from digits.files import ROOT
 
 DIGITS = ROOT / "src" / "digits"
 
-FLOORS = [
+LAYERS = [
     {"errors", "files", "runs"},
     {"config", "command_line"},
     {"formats"},
@@ -22,7 +22,7 @@ FLOORS = [
     {"experiments"},
     {"benchmarks"},
 ]
-"""From the ground up; what stands on one floor may import from its own room and from lower floors."""
+"""The lowest first; a package may import from itself and from lower layers."""
 
 WITHOUT_ORDER = {"errors", "files", "runs", "config", "command_line"}
 """Modules on the ground, which may import from each other but for circles."""
@@ -46,17 +46,17 @@ def imports(file: Path) -> set[str]:
 
 
 def test_a_room_imports_only_from_rooms_below() -> None:
-    floor_of = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+    layer_of = {room: number for number, layer in enumerate(LAYERS) for room in layer}
     rooms = {path.stem for path in DIGITS.iterdir() if path.suffix in ("", ".py") and not path.stem.startswith("__")}
-    assert rooms == set(floor_of)
+    assert rooms == set(layer_of)
     upwards = [
         f"{file.relative_to(DIGITS)} imports {other}"
         for file in DIGITS.rglob("*.py")
         for room in (file.relative_to(DIGITS).parts[0].removesuffix(".py"),)
-        for other in (imports(file) if room in floor_of else ())
+        for other in (imports(file) if room in layer_of else ())
         if other != room
-        and floor_of[other] >= floor_of[room]
-        and not (floor_of[other] == floor_of[room] and {room, other} <= WITHOUT_ORDER)
+        and layer_of[other] >= layer_of[room]
+        and not (layer_of[other] == layer_of[room] and {room, other} <= WITHOUT_ORDER)
     ]
     assert upwards == []
 

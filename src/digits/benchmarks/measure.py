@@ -11,6 +11,7 @@ from statistics import median
 
 from PIL import Image
 
+from digits.benchmarks.chart import bars
 from digits.benchmarks.predicting import predicting
 from digits.benchmarks.round_robin import Seconds, ratio
 from digits.benchmarks.training import BASELINE, training
@@ -18,7 +19,6 @@ from digits.config.commands import BenchmarkConfig
 from digits.data import mnist
 from digits.errors import renamed_setting
 from digits.files import made_folder, markdown_table, project_path, shown, write_picture, write_text
-from digits.tracking.figures import bars
 from digits.training import devices
 
 LIBRARIES = ("torch", "torchvision", "lightning", "onnxruntime", "numpy")

@@ -96,7 +96,7 @@ class Distortion:
 
 
 def seed_of(seed: int, step: int) -> int:
-    """Return what torch draws an optimizer step by: 32 bits, because its generator for the CPU takes no more."""
+    """Return the random seed of an optimizer step: 32 bits, because the generator for the CPU takes no more."""
     return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 

@@ -69,7 +69,7 @@ class Chunk:
         return replace(self, images=images, labels=labels, indices=indices, params=params)
 
     def part(self, rank: int, processes: int) -> "Chunk":
-        """Return a process's slice of each mini-batch: every so manieth image; as many for each process."""
+        """Return a process's slice of each mini-batch: every `processes`-th image, from `rank` on."""
         starts = range(0, len(self.labels), self.batch_size)
         places = torch.arange(len(self.labels), device=self.labels.device)
         own = torch.cat([places[start : start + self.batch_size][rank::processes] for start in starts])

@@ -28,10 +28,10 @@ CHUNK_IMAGES = {"cpu": 4096, "cuda": 16384}
 captured chunk is long enough for the next to be prepared meanwhile."""
 
 SPLIT_SEED = 0
-"""What the held-out images are drawn by; not the run's seed, so that every run is validated on the same images."""
+"""The seed of the validation split; not the run's seed, so that every run is validated on the same images."""
 
 TRAINING_SEED, VALIDATION_SEED = 1, 2
-"""What synthetic images are drawn by; not the run's seed, for the same reason."""
+"""Of the synthetic images; not the run's seed, for the same reason."""
 
 
 class MNISTDataModule(L.LightningDataModule):

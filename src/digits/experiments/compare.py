@@ -18,6 +18,7 @@ from digits import runs
 from digits.config.commands import CompareConfig
 from digits.config.train import TrainConfig, result_settings
 from digits.errors import UserError, raise_all
+from digits.experiments.chart import comparison
 from digits.experiments.composed import ComposedRun
 from digits.files import csv_text, made_folder, markdown_table, project_path, shown, write_picture, write_text
 from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
@@ -25,7 +26,6 @@ from digits.models.build import build_network
 from digits.reading.reader import Reader
 from digits.reading.recognize import Recognizer, read_pages
 from digits.reading.score import Result, find_pages
-from digits.tracking.figures import comparison
 from digits.training.resume import load_settings
 from digits.training.run import train
 

@@ -1,4 +1,4 @@
-"""The reading side of the door: open a model.onnx and compute probabilities with it."""
+"""Open a model.onnx and compute probabilities with it."""
 
 from functools import cache
 from pathlib import Path

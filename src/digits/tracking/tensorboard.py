@@ -9,7 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from digits.files import markdown_table
-from digits.tracking.figures import Picture
+from digits.tracking.pictures import Picture
 
 
 class TensorBoard(SummaryWriter):
@@ -23,7 +23,7 @@ class TensorBoard(SummaryWriter):
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
         super().__init__(str(folder), purge_step=purge_step)
 
-    def add_figures(self, values: dict[str, float], step: int) -> None:
+    def add_values(self, values: dict[str, float], step: int) -> None:
         """Add a point to the curve of each tag."""
         for tag, value in values.items():
             self.add_scalar(tag, value, step)

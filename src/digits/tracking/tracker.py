@@ -17,7 +17,7 @@ from digits.data.synthetic.strokes import contact_sheet
 from digits.errors import DivergedError
 from digits.files import csv_text, write_text
 from digits.runs import METRICS_FILE, read_metrics
-from digits.tracking import figures
+from digits.tracking import pictures
 from digits.tracking.console import log
 from digits.tracking.tensorboard import TensorBoard, digits_table
 
@@ -82,10 +82,10 @@ class Tracker(L.Callback):
         """Show the run's first mini-batch, as the network sees it."""
         if trainer.global_step == 0:
             first = next(iter(batch))
-            batch_picture = figures.batch(first.images[:, 0].cpu().numpy(), first.labels.cpu().numpy())
+            batch_picture = pictures.batch(first.images[:, 0].cpu().numpy(), first.labels.cpu().numpy())
             self.board.add_picture("train/batch", batch_picture, 0)
             if self.data.config.synthetic_fraction:
-                self.board.add_picture("data/synthetic", figures.forms(contact_sheet()), 0)
+                self.board.add_picture("data/synthetic", pictures.forms(contact_sheet()), 0)
             self.board.flush()
 
     def on_train_batch_end(
@@ -102,14 +102,14 @@ class Tracker(L.Callback):
         module, step = cast(Measured, pl_module), trainer.global_step
         self._check_losses()
         for chunk_step, values in self.curve:
-            self.board.add_figures(_floats(values), chunk_step)
+            self.board.add_values(_floats(values), chunk_step)
         validated = {tag: value for tag, value in trainer.callback_metrics.items() if tag.startswith("val/")}
         row = _floats({**self.curve[-1][1], **module.train_metrics.compute(), **validated})
         row["train/images_per_second"] = self.data.images_in(trainer.current_epoch) / self.seconds
         row["train/seconds"] = round(time.perf_counter() - self.started, 3)  # with validation
         self.epochs.append({"epoch": trainer.current_epoch, "step": step, **row})
         write_text(self.file, csv_text(self.epochs))
-        self.board.add_figures({tag: row[tag] for tag in (*validated, "train/images_per_second")}, step)
+        self.board.add_values({tag: row[tag] for tag in (*validated, "train/images_per_second")}, step)
         if validated:
             self._add_confusion_matrix("val", module, step)
         self.curve = []
@@ -120,7 +120,7 @@ class Tracker(L.Callback):
         counts = module.confusion_matrix.compute().cpu().numpy()
         correct, images = counts.trace(), counts.sum()
         title = f"{stage}: {correct:,} of {images:,} correct ({correct / images:.2%})"
-        self.board.add_picture(f"{stage}/confusion_matrix", figures.confusion_matrix(counts, title), step)
+        self.board.add_picture(f"{stage}/confusion_matrix", pictures.confusion_matrix(counts, title), step)
         if stage == "test":
             self.board.add_text("test/digits", digits_table(counts), step)
 
@@ -146,23 +146,23 @@ class Tracker(L.Callback):
         board, step, probabilities = self.board, module.trained_steps, self.test_probabilities.numpy()
         images, labels = self.data.test_set.images.numpy(), self.data.test_set.labels.numpy()
         self.tested = _floats(module.test_metrics.compute())
-        board.add_figures(self.tested, step)
+        board.add_values(self.tested, step)
         self._add_confusion_matrix("test", module, step)
-        board.add_picture("test/first_ten", figures.predictions(images[:10], probabilities[:10]), step)
-        board.add_picture("test/misread", figures.misread(images, labels, probabilities), step)
+        board.add_picture("test/first_ten", pictures.predictions(images[:10], probabilities[:10]), step)
+        board.add_picture("test/misread", pictures.misread(images, labels, probabilities), step)
         for digit in range(probabilities.shape[1]):
             board.add_pr_curve(f"test/pr_curve/{digit}", labels == digit, probabilities[:, digit], step)
         first = next(layer for layer in module.network.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
         weights = first.weight.detach().cpu().numpy()
         side = weights.shape[-1] if weights.ndim == 4 else round(weights.shape[-1] ** 0.5)
-        board.add_picture("model/first_layer", figures.first_layer(weights.reshape(len(weights), -1, side)), step)
+        board.add_picture("model/first_layer", pictures.first_layer(weights.reshape(len(weights), -1, side)), step)
 
     def add_calibration(self, values: dict[str, float], after: Tensor, step: int) -> None:
         """Add what calibration gave, by tags, and the test's probabilities [N, 10] after it."""
         self.tested |= values
-        self.board.add_figures(values, step)
+        self.board.add_values(values, step)
         stages = {"before": self.test_probabilities.numpy(), "after": after.numpy()}
-        picture = figures.reliability(stages, self.data.test_set.labels.numpy())
+        picture = pictures.reliability(stages, self.data.test_set.labels.numpy())
         self.board.add_picture("test/reliability", picture, step)
 
     @property

@@ -1,6 +1,6 @@
 """The LightningModule: a network, its loss, its metrics, and the loop over the mini-batches of a chunk."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -25,7 +25,8 @@ HYPERPARAMETERS = ("model", "optimizer", "schedule")
 """Of the settings, the groups that a checkpoint holds."""
 
 MAX_TOGETHER = 2048
-"""Images; a larger mini-batch's gradient is summed over pieces, whose activations stay in the processor's cache."""
+"""Images; a larger mini-batch's gradient is summed over pieces, whose activations stay in the processor's cache; batch
+normalisation then has the statistics of each piece."""
 
 
 class MeanLoss(Metric):
@@ -85,7 +86,8 @@ class DigitClassifier(L.LightningModule):
         self.optimizer_config = settings.optimizer
         self.rate_factor = rate_factor(settings.schedule)
         data = settings.data
-        self.output_loss = loss = OutputLoss.of(settings.model)
+        self.output_loss = loss = OutputLoss.of(settings.model)  # of digits; what the metrics have
+        # of a mini-batch, with non-digits, and the user's own digits by their weight; what training minimises
         self.batch_loss = MiniBatchLoss(loss, data.negatives_per_batch, data.own_per_batch, data.own_weight)
         # of several processes each has its slice of a mini-batch, and all validation images
         self.train_metrics = _metrics("train/", loss, dist_sync_on_step=settings.trainer.strategy == "ddp")
@@ -98,6 +100,8 @@ class DigitClassifier(L.LightningModule):
         """Passes over the training images that the weights of the loaded checkpoint have behind them."""
         self.trained_steps = 0
         """Optimizer steps, likewise."""
+        self._backward: Callable[[Tensor], object] = Tensor.backward
+        """Computes the gradients of a loss; Lightning's own where it scales losses or several processes add them up."""
         self.captured: CapturedSteps | None = None
         """What takes the steps of a chunk on a GPU; None for one after the other."""
 
@@ -113,7 +117,8 @@ class DigitClassifier(L.LightningModule):
         """Take one optimizer step for each mini-batch of the chunk.
 
         Returns:
-            The chunk's `train/loss` and `train/accuracy`, and the `train/learning_rate` of its last step.
+            The chunk's `train/loss` and `train/accuracy`, of its digits and without the penalty, and the
+            `train/learning_rate` of its last step.
         """
         rates = self.learning_rates(len(chunk))
         outputs, labels = self.captured(chunk, rates) if self.captured else self.take_steps(chunk, rates)
@@ -141,7 +146,7 @@ class DigitClassifier(L.LightningModule):
             The outputs for the digits, [N, 10], each from before its step, and their labels, int64 [N].
         """
         wrapped = cast(LightningOptimizer, self.optimizers())
-        # Lightning's own way is a quarter of the time of a step on one image
+        # Lightning's wrapper takes a quarter of the time of a step on one image
         optimizer = cast(Optimizer, wrapped if self.scales_losses else wrapped.optimizer)
         outputs, labels = [], []
         for rate, batch in zip(rates, chunk, strict=True):
@@ -193,7 +198,7 @@ class DigitClassifier(L.LightningModule):
         self.all_steps = self._data.steps(cast(int, self.trainer.max_epochs))
         single = self.trainer.world_size == 1
         self._backward = Tensor.backward if single and not self.scales_losses else self.manual_backward
-        # a line search looks at losses, and Lightning at what half precision cannot hold
+        # a line search looks at losses, and the loss scaler of half precision at gradients
         reads_values = isinstance(self.optimizer_config, LBFGSConfig) or self.scales_losses
         plain = self.device.type == "cpu" or reads_values or not single
         self.captured = None if plain else CapturedSteps(self.take_steps, self.device)

@@ -9,9 +9,11 @@ import torch.distributed
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from digits.config.train import TrainConfig, TrainerConfig
 from digits.errors import UserError, require
+from digits.models.build import build_network
 from digits.training.devices import Device
 
 T = TypeVar("T")
@@ -61,7 +63,8 @@ class Processes:
         """
         size = settings.data.batch_size or 0
         require(size % self.size == 0, "data.batch_size", size, f"a multiple of {self.size}, the number of processes")
-        alone = self.size == 1 or settings.model.name != "convnet" or device.accelerator == "cuda"
+        layers = build_network(settings.model).modules()
+        alone = self.size == 1 or device.accelerator == "cuda" or not any(isinstance(one, _BatchNorm) for one in layers)
         expected = "a network without batch normalisation, which torch has over several processes on GPUs only"
         require(alone, "model", settings.model.name, expected)
 

@@ -1,4 +1,4 @@
-"""The training side of the door: write a trained network as model.onnx, and take the weights of one."""
+"""ONNX export: write a trained network as model.onnx, and take the weights of one."""
 
 import logging
 import warnings

@@ -88,12 +88,12 @@ class MiniBatchLoss:
             if len(labels[part]):
                 losses.append(weight * len(labels[part]) * self.loss(outputs[part], labels[part]))
         if self.negatives:
-            losses.append(self.negatives * unsureness(self.loss.logits(outputs[digits:])))
+            losses.append(self.negatives * uniform_cross_entropy(self.loss.logits(outputs[digits:])))
         return torch.stack(losses).sum() / len(outputs)
 
 
-def unsureness(logits: Tensor) -> Tensor:
-    """Return the cross-entropy of logits [N, 10] to even probabilities: how sure the network is of non-digits.
+def uniform_cross_entropy(logits: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits [N, 10] to even probabilities, which a network that is unsure has least.
 
     (Hendrycks, Mazeika, Dietterich 2019, Deep Anomaly Detection with Outlier Exposure, section 4.3.)
     """

@@ -47,17 +47,17 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) ->
 
 
 def rate_factor(config: ScheduleConfig) -> Callable[[float], float]:
-    """Return the schedule that the config names: the share of the highest rate by the place in the run, 0 to 1."""
+    """Return the schedule that the config names: the share of the highest rate by the progress of the run, 0 to 1."""
     return {"none": lambda _: 1.0, "cosine": _cosine, "onecycle": _one_cycle}[config.name]
 
 
-def _cosine(place: float) -> float:
+def _cosine(progress: float) -> float:
     """Fall from 1 to 0 along half a cosine (Loshchilov and Hutter 2017, equation 5)."""
-    return (1 + math.cos(math.pi * place)) / 2
+    return (1 + math.cos(math.pi * progress)) / 2
 
 
-def _one_cycle(place: float) -> float:
+def _one_cycle(progress: float) -> float:
     """Rise in a straight line from 1/25, as in torch's OneCycleLR, and fall along half a cosine to 0."""
-    if place < WARMUP:
-        return 1 / 25 + (1 - 1 / 25) * place / WARMUP
-    return _cosine((place - WARMUP) / (1 - WARMUP))
+    if progress < WARMUP:
+        return 1 / 25 + (1 - 1 / 25) * progress / WARMUP
+    return _cosine((progress - WARMUP) / (1 - WARMUP))

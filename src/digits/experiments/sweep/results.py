@@ -12,7 +12,7 @@ from PIL import Image
 from digits.config.train import GROUPS, result_settings
 from digits.experiments.sweep.space import Search, trial_settings
 from digits.files import csv_text, made_folder, write_picture, write_text
-from digits.tracking.figures import drawn
+from digits.tracking.pictures import drawn
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -184,65 +183,6 @@ def forms(sheet: dict[int, NDArray[np.uint8]]) -> Picture:
     axes.imshow(mosaic, cmap="Greys", vmin=0, vmax=255, interpolation="antialiased")
     axes.set_title("the forms in which digits are drawn, each varied", pad=20)
     axes.axis("off")
-    return drawn(figure)
-
-
-def comparison(names: list[str], accuracies: dict[str, list[list[float]]], seconds: list[list[float]]) -> Picture:
-    """Draw experiments beside each other: a line each, a panel for each quantity; dots are runs, a bar is their mean.
-
-    Args:
-        names: of the experiments.
-        accuracies: by what was read, for each experiment the accuracy of each run, 0 to 1; drawn as errors.
-        seconds: for each experiment how long each run trained.
-    """
-    panels = {
-        f"error on {what}": [100 - 100 * np.array(accuracies_of_runs) for accuracies_of_runs in values]
-        for what, values in accuracies.items()
-    }
-    panels["training"] = [np.array(of_runs) for of_runs in seconds]
-    figure = Figure(figsize=(3.2 + 3.2 * len(panels), 1.2 + 0.42 * len(names)), dpi=100, layout="constrained")
-    lines = range(len(names))
-    for number, (title, values) in enumerate(panels.items(), 1):
-        axes = figure.add_subplot(1, len(panels), number)
-        unit = "s" if title == "training" else "%"
-        for line, of_runs in zip(lines, values, strict=True):
-            shown, mean = np.maximum(of_runs, 0.001), float(np.mean(of_runs))  # no place for 0 on a logarithmic axis
-            axes.scatter(shown, [line] * len(of_runs), s=22, color="tab:blue", alpha=0.5)
-            axes.scatter(shown.mean(), line, s=260, marker="|", color="tab:blue", linewidth=2)
-            text = f"{mean:.2f} %" if unit == "%" else f"{mean:.1f} s"
-            axes.annotate(text, (shown.mean(), line), (0, 9), textcoords="offset points", ha="center", fontsize=8)
-        axes.set(title=title, xscale="log", xlabel=f"{unit}, logarithmic", ylim=(len(names) - 0.5, -0.7))
-        axes.set_yticks(lines, names if number == 1 else [""] * len(names))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.margins(x=0.15)
-        axes.grid(axis="x", alpha=0.3)
-    return drawn(figure)
-
-
-def bars(parts: dict[str, dict[str, list[float]]], unit: str) -> Picture:
-    """Draw who was how fast: a panel for each part, in it a bar at each median and a dot for each round.
-
-    Args:
-        parts: by title, by name, what was measured.
-        unit: of all figures.
-    """
-    lines = sum(len(part) + 2 for part in parts.values())
-    figure = Figure(figsize=(9, 0.42 * lines + 0.4), dpi=100, layout="constrained")
-    heights = [len(part) + 1 for part in parts.values()]
-    panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, (title, part) in zip(panels, parts.items(), strict=True):
-        for line, values in enumerate(part.values()):
-            middle = float(np.median(values))
-            axes.barh(line, middle, height=0.6, color="tab:blue", alpha=0.5)
-            axes.scatter(values, [line] * len(values), s=10, color="tab:blue")
-            text = f"{middle:,.0f}" if middle >= 1000 else f"{middle:.2f}"
-            axes.annotate(text, (max(*values, middle), line), (6, 0), textcoords="offset points", va="center")
-        axes.set(title=title, xlabel=unit, ylim=(len(part) - 0.5, -0.5))
-        axes.set_yticks(range(len(part)), list(part))
-        axes.margins(x=0.12)
-        axes.spines[["top", "right"]].set_visible(False)
     return drawn(figure)
 
 
