@@ -26,7 +26,7 @@ from digits.training.run import fit, plan, session, train
 Train = Callable[..., Path]
 
 # 1 s of each of some 50 exports
-setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(ONNXRegistry.from_torchlib)))  # noqa: B010
+pytest.MonkeyPatch().setattr(ONNXRegistry, "from_torchlib", functools.cache(ONNXRegistry.from_torchlib).__call__)
 torch.set_num_threads(1)  # the tests run in two processes; two threads in each of them would be in each other's way
 
 

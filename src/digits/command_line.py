@@ -141,7 +141,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def announce_loading() -> None:
-    """Say in a terminal why nothing happens for some seconds."""
+    """Print in a terminal why nothing happens for some seconds."""
     if sys.stderr.isatty():
         sys.stderr.write("loading PyTorch and Lightning ...\n")
 

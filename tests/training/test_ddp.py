@@ -15,8 +15,8 @@ from digits.data.augmentation import Distortion
 from digits.data.chunks import Chunk
 from digits.errors import UserError
 from digits.files import ROOT
+from digits.training import devices
 from digits.training.ddp import started_processes
-from digits.training.run import choose_device
 
 DISTORTED = ["augment=handwriting"]
 
@@ -114,4 +114,4 @@ def test_too_many_processes_are_refused(monkeypatch: pytest.MonkeyPatch, typed: 
     started_by_torchrun(monkeypatch, 3)
     wanted = settings("trainer=ddp", "trainer.accelerator=cpu", *typed)
     with pytest.raises(UserError, match=line):
-        started_processes(wanted.trainer).check(wanted, choose_device(wanted))
+        started_processes(wanted.trainer).check(wanted, devices.choose("cpu", "trainer.accelerator"))

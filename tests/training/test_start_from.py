@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import Command, Train, settings
 from omegaconf import OmegaConf
-from run_folders import rows
+from run_folders import rows, same, weights
 
 from digits.config.train import TrainConfig
 from digits.errors import UserError
@@ -20,11 +20,6 @@ from digits.training.export import export, take_weights
 
 STILL = ["optimizer.learning_rate=1e-30", "optimizer.weight_decay=0"]
 """Training that changes nothing."""
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-    return found
 
 
 @pytest.mark.parametrize("typed", [["model=lenet5"], ["model=sigmoid"], ["experiment=online_sgd_02"], ["model=mlp"]])
@@ -41,8 +36,7 @@ def test_auto_is_the_newest_run_and_its_network(train_tiny: Train, fit_tiny: Tra
     first = train_tiny("model=mlp", "model.hidden=[12]", "run_name=first")
     folder = fit_tiny("start_from=auto", "run_name=second", *STILL)
     assert folder == tmp_path / "outputs" / "mlp" / "second"
-    before, after = weights(first), weights(folder)
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert same(weights(first), weights(folder))
     made_of = OmegaConf.load(folder / "config.yaml")
     assert made_of.model.hidden == [12]
     assert made_of.start_from == str(first)
@@ -58,8 +52,7 @@ def test_before_there_is_a_run_auto_is_the_shipped_network(fit_tiny: Train) -> N
 def test_its_config_makes_it_again(fit_tiny: Train) -> None:
     folder = fit_tiny("start_from=shipped", "run_name=one")
     again = fit_tiny("start_from=shipped", "run_name=two")
-    first, second = weights(folder), weights(again)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert same(weights(folder), weights(again))
 
 
 def test_a_run_that_goes_on_does_not_start_anew(fit_tiny: Train, tmp_path: Path) -> None:

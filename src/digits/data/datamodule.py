@@ -164,7 +164,7 @@ class MNISTDataModule(L.LightningDataModule):
         return {} if self.config.hard_example_fraction == 1 else {"losses": self.losses, "ranked": self.ranked}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         if "losses" in state_dict:
             self.losses.copy_(state_dict["losses"])
             self.ranked = state_dict["ranked"]

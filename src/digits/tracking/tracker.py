@@ -63,7 +63,7 @@ class Tracker(L.Callback):
         return {"curve": [(step, _floats(values)) for step, values in self.curve], "seconds": seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         self.curve = state_dict["curve"]
         self.started = time.perf_counter() - state_dict["seconds"]
 

@@ -49,6 +49,11 @@ class Processes:
         return self.environment is None or self.environment.global_rank() == 0
 
     @property
+    def local_rank(self) -> int:
+        """The number of this one on its machine, and of its GPU."""
+        return 0 if self.environment is None else self.environment.local_rank()
+
+    @property
     def command(self) -> list[str]:
         """What starts a script as this was started; over several machines, on each of them."""
         if isinstance(self.environment, TorchElasticEnvironment):
@@ -63,10 +68,11 @@ class Processes:
         """
         size = settings.data.batch_size or 0
         require(size % self.size == 0, "data.batch_size", size, f"a multiple of {self.size}, the number of processes")
-        layers = build_network(settings.model).modules()
-        alone = self.size == 1 or device.accelerator == "cuda" or not any(isinstance(one, _BatchNorm) for one in layers)
+        if self.size == 1 or device.accelerator == "cuda":
+            return
+        has_batch_norm = any(isinstance(layer, _BatchNorm) for layer in build_network(settings.model).modules())
         expected = "a network without batch normalisation, which torch has over several processes on GPUs only"
-        require(alone, "model", settings.model.name, expected)
+        require(not has_batch_norm, "model", settings.model.name, expected)
 
     def join(self, device: Device) -> None:
         """Let the processes talk to each other; wait until all of them are there."""
@@ -76,7 +82,7 @@ class Processes:
         os.environ["MASTER_PORT"] = str(self.environment.main_port)
         backend = "nccl" if device.accelerator == "cuda" else "gloo"
         if backend == "nccl":
-            torch.cuda.set_device(self.environment.local_rank())
+            torch.cuda.set_device(self.local_rank)
         torch.distributed.init_process_group(backend, rank=self.environment.global_rank(), world_size=self.size)
 
     def leave(self) -> None:

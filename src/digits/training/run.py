@@ -100,7 +100,7 @@ def plan(settings: TrainConfig, overrides: list[str]) -> Plan:
     elif settings.start_from is not None:
         settings = resume.started(settings, overrides)
     processes = started_processes(settings.trainer)
-    device = choose_device(settings, processes)
+    device = devices.choose(settings.trainer.accelerator, "trainer.accelerator", processes.local_rank)
     processes.check(settings, device)
     processes.join(device)  # all have looked at what is there before the first one changes something
     data = MNISTDataModule(settings.data, settings.augment, settings.seed, processes.size)
@@ -205,17 +205,6 @@ def finish(planned: Plan) -> None:
     log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
     command = shlex.join(["python", shown(ROOT / "src" / "predict.py"), "img=my_digit.png", f"run={shown(folder)}"])
     log.info("               %s", command)
-
-
-def choose_device(settings: TrainConfig, processes: Processes | None = None) -> devices.Device:
-    """Return the device of a run; of several processes each has the GPU of its number on its machine.
-
-    Raises:
-        UserError: for trainer.accelerator=gpu without a usable NVIDIA GPU.
-    """
-    environment = None if processes is None else processes.environment
-    index = 0 if environment is None else environment.local_rank()
-    return devices.choose(settings.trainer.accelerator, "trainer.accelerator", index)
 
 
 def _log_start(planned: Plan) -> None:

@@ -124,7 +124,7 @@ def contact_sheet(samples: int = 6) -> dict[int, NDArray[np.uint8]]:
 
 
 def sample(forms: tuple[str, ...], rng: Generator) -> list[Points]:
-    """Take one of the forms and vary it; returns its curves in the order they are drawn."""
+    """Choose one of the forms and vary it; return its curves in the order they are drawn."""
     form = parse(forms[rng.integers(len(forms))])
     points = rng.uniform(form.low, form.high) + rng.normal(0, JITTER, form.low.shape)
     shift = np.zeros(2)

@@ -97,7 +97,7 @@ class Sweep:
             require(before.get(key) == made_of.get(key), key, made_of.get(key, "left out"), expected)
 
     def run(self) -> None:
-        """Take trials until as many as wanted are finished or pruned; other processes may then still be at some."""
+        """Run trials until as many as wanted are finished or pruned; other processes may then still be at some."""
         if len(results.done(self.study)) < self.settings.trials:
             enough = MaxTrialsCallback(self.settings.trials, results.DONE)
             self.study.optimize(self._objective, callbacks=[enough, lambda *_: self.write()])
@@ -151,7 +151,7 @@ class Sweep:
 
 
 def sweep(settings: SweepConfig, search: Search) -> None:
-    """Take part in a study until it has its trials, and say which was best.
+    """Run trials of a study until it has enough, and print which was best.
 
     Raises:
         UserError: if the study cannot be opened or written, or is one of other settings.
