@@ -98,9 +98,11 @@ class Sweep:
 
     def run(self) -> None:
         """Run trials until as many as wanted are finished or pruned; other processes may then still be at some."""
-        if len(results.done(self.study)) < self.settings.trials:
-            enough = MaxTrialsCallback(self.settings.trials, results.DONE)
-            self.study.optimize(self._objective, callbacks=[enough, lambda *_: self.write()])
+        if len(results.done(self.study)) >= self.settings.trials:
+            self.write()
+            return
+        enough = MaxTrialsCallback(self.settings.trials, results.DONE)
+        self.study.optimize(self._objective, callbacks=[enough, lambda *_: self.write()])
 
     def write(self) -> None:
         """Write what is done to the study's folder, and say how far it is."""
@@ -163,9 +165,7 @@ def sweep(settings: SweepConfig, search: Search) -> None:
     url = settings.storage or file.render_as_string()
     try:
         with _storage_errors(url):
-            share = Sweep(settings, search, url)
-            share.run()
-            share.write()
+            Sweep(settings, search, url).run()
     except (KeyboardInterrupt, SystemExit):
         _say("stopped. To go on, the same command")
         raise
