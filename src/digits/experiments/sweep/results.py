@@ -56,7 +56,9 @@ def write(study: optuna.Study, objective: str, search: Search, folder: Path) -> 
     if len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) > 1:
         axes.append(("importance", plots.plot_param_importances(study, target_name=objective)))
     for name, plot in axes:
-        write_picture(folder / f"{name}.png", Image.fromarray(drawn(cast("Figure", plot.figure))))
+        figure = cast("Figure", plot.figure)
+        figure.set_layout_engine("constrained")  # or the settings' names would be cut off
+        write_picture(folder / f"{name}.png", Image.fromarray(drawn(figure)))
     mpl.pyplot.close("all")
 
 
