@@ -48,7 +48,7 @@ def test_bash_completes_groups_and_settings(monkeypatch: pytest.MonkeyPatch, com
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line)))
     outcome = command("train", "-sc", "query=bash")
-    assert outcome.out.split() == ["model=convnet", "model=lenet5", "model=mlp", "model=sigmoid"]
+    assert outcome.out.split() == ["model=convnet", "model=lenet5", "model=mlp", "model=pages", "model=sigmoid"]
 
 
 @pytest.mark.parametrize(

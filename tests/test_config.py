@@ -28,7 +28,7 @@ def test_every_option_fits_its_dataclass(option: str) -> None:
             config = checked(compose("sweep", overrides=[option, *augment]), SweepConfig)
         assert set(config.space) <= set(all_settings(TrainConfig))
     elif group in GROUPS:
-        chosen = getattr(settings(option), group)
+        chosen = getattr(settings(option, *(["model=pages"] if option == "data=pages" else [])), group)
         assert type(chosen) is GROUPS[group][name]
         assert chosen.name == name
 

@@ -20,6 +20,9 @@ PREVIOUS_CHECKPOINT = Path("checkpoints", "previous.ckpt")
 RESUMABLE = (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)
 """What a run can go on from, the newest first."""
 
+PAGES = "pages"
+"""The network that finds digits, which no image of a digit can be read with."""
+
 MULTIRUNS = "sweeps/*"
 """Folders of train.py -m and of sweep.py, each with runs as outputs/ has them."""
 
@@ -108,8 +111,9 @@ def is_resumable(folder: Path) -> bool:
 
 
 def finished(outputs_dir: str) -> list[Path]:
-    """Return the folders of the runs that finished, the newest first."""
-    return [file.parent for file in _newest_first(outputs_dir, f"*/*/{MODEL_FILE}", f"{MULTIRUNS}/*/*/{MODEL_FILE}")]
+    """Return the folders of the runs that finished, the newest first; without those of the page network."""
+    files = _newest_first(outputs_dir, f"*/*/{MODEL_FILE}", f"{MULTIRUNS}/*/*/{MODEL_FILE}")
+    return [file.parent for file in files if file.parents[1].name != PAGES]
 
 
 def unfinished(outputs_dir: str, model: str = "*") -> list[Path]:

@@ -78,9 +78,8 @@ SMALL = (
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["model=lenet5", "augment=light", "trainer.early_stopping.patience=5"],
-        ["data.hard_example_fraction=0.7", "optimizer=sgd", "schedule=cosine"],
-        ["data.synthetic_fraction=0.2", "data.negative_fraction=0.1", "augment=handwriting"],
+        ["data.hard_example_fraction=0.7", "optimizer=sgd", "schedule=cosine", "trainer.early_stopping.patience=5"],
+        ["model=lenet5", "augment=handwriting", "data.synthetic_fraction=0.2", "data.negative_fraction=0.1"],
         ["optimizer=lbfgs", "data.steps_per_epoch=3"],
     ],
     ids=lambda overrides: " ".join(overrides),

@@ -55,9 +55,7 @@ def interrupt(tiny: list[str], tmp_path: Path) -> Callable[..., Path]:
     return start
 
 
-@pytest.mark.parametrize(
-    ("how", "number"), [("auto", signal.SIGINT), ("folder", signal.SIGTERM), ("file", signal.SIGINT)]
-)
+@pytest.mark.parametrize(("how", "number"), [("folder", signal.SIGTERM), ("file", signal.SIGINT)])
 def test_a_resumed_run_equals_an_undisturbed_one(
     fit_tiny: Train, interrupt: Callable[..., Path], how: str, number: int
 ) -> None:
@@ -68,7 +66,7 @@ def test_a_resumed_run_equals_an_undisturbed_one(
     log = (stopped / "train.log").read_text(encoding="utf-8")
     line = log.split("To go on:")[1].splitlines()[1]
     assert line.split() == ["python", shown(ROOT / "src" / "train.py"), f"resume={shown(stopped)}"]
-    resume = {"auto": "auto", "folder": stopped, "file": stopped / "checkpoints" / "last.ckpt"}[how]
+    resume = {"folder": stopped, "file": stopped / "checkpoints" / "last.ckpt"}[how]
     resumed = fit_tiny(*common, f"resume={resume}")
     undisturbed = fit_tiny(*common)
     assert resumed == stopped

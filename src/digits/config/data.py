@@ -20,19 +20,33 @@ Count = Annotated[int | None, between(1, MAX_COUNT)]
 
 @dataclass
 class DataConfig(Settings):
-    """Where the images come from and what a mini-batch is made of."""
+    """What is trained on; its name is that of its file in conf/data/."""
 
     PREFIX = "data."
+
+    name: str
+    dir: str
+    batch_size: Count
+    val_size: Annotated[int, between(0, MAX_COUNT)]
+
+
+@dataclass
+class PagesConfig(DataConfig):
+    """Synthetic pages, drawn when their turn comes."""
+
+    pages_per_epoch: Annotated[int, between(1, MAX_COUNT)]
+
+
+@dataclass
+class MNISTConfig(DataConfig):
+    """Where the images come from and what a mini-batch is made of."""
 
     path: Annotated[str | None, not_empty("a file or folder")]
     test_path: Annotated[str | None, not_empty("a file")]
     test_size: Count
-    dir: str
-    batch_size: Count
     chunk_size: Count
     steps_per_epoch: Count
     hard_example_fraction: Annotated[float, between(0, 1, above=True)]
-    val_size: Annotated[int, between(0, MAX_COUNT)]
     train_size: int | None
     synthetic_fraction: Fraction
     negative_fraction: Fraction

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from digits.config.checks import Settings, between, not_empty, one_of, pattern
-from digits.config.data import AugmentConfig, DataConfig, DistortionConfig
+from digits.config.data import AugmentConfig, DataConfig, DistortionConfig, MNISTConfig, PagesConfig
 from digits.config.model import (
     AdamConfig,
     LBFGSConfig,
@@ -15,7 +15,8 @@ from digits.config.model import (
     ScheduleConfig,
     SGDConfig,
 )
-from digits.errors import require
+from digits.errors import UserError, require
+from digits.runs import PAGES
 
 WITHOUT_INFLUENCE = (
     "data.chunk_size",
@@ -92,14 +93,32 @@ class TrainConfig(Settings):
         patience = self.trainer.early_stopping.patience
         expected = "null where data.val_size=0: nothing to judge by"
         require(patience is None or self.data.val_size > 0, "trainer.early_stopping.patience", patience, expected)
+        fit = (self.model.name == PAGES) == isinstance(self.data, PagesConfig)
+        require(fit, "data.name", self.data.name, "pages with model=pages, and mnist with every other network")
+        if isinstance(self.data, PagesConfig):
+            self._check_pages()
         exact = not isinstance(self.optimizer, LBFGSConfig) or self.trainer.precision == "32-true"
         require(exact, "trainer.precision", self.trainer.precision, "32-true with L-BFGS, whose line search is exact")
         if self.trainer.strategy == "ddp":
             self._check_processes()
 
+    def _check_pages(self) -> None:
+        """Check that nothing is asked for that is for images of one digit."""
+        possible = {
+            "augment": (self.augment.name, not isinstance(self.augment, DistortionConfig)),
+            "data.batch_size": (self.data.batch_size, self.data.batch_size is not None),
+            "data.val_size": (self.data.val_size, self.data.val_size > 0),
+            "optimizer": (self.optimizer.name, not isinstance(self.optimizer, LBFGSConfig)),
+            "start_from": (self.start_from, self.start_from is None),
+        }
+        for key, (value, fit) in possible.items():
+            require(fit, "model", PAGES, f"another network with {key}={value}")
+
     def _check_processes(self) -> None:
         """Check that nothing is asked for that processes which share each mini-batch cannot have."""
         data = self.data
+        if not isinstance(data, MNISTConfig):
+            raise UserError(f"trainer.strategy=ddp: must be auto with data={data.name}")
         possible = {
             "data.batch_size": (data.batch_size, data.batch_size is not None),
             "data.hard_example_fraction": (data.hard_example_fraction, data.hard_example_fraction == 1),
@@ -124,7 +143,14 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 GROUPS: dict[str, dict[str, type[Any]]] = {
-    "model": {"convnet": ModelConfig, "lenet5": ModelConfig, "mlp": MLPConfig, "sigmoid": MLPConfig},
+    "model": {
+        "convnet": ModelConfig,
+        "lenet5": ModelConfig,
+        "mlp": MLPConfig,
+        "pages": ModelConfig,
+        "sigmoid": MLPConfig,
+    },
+    "data": {"mnist": MNISTConfig, "pages": PagesConfig},
     "augment": {
         "none": AugmentConfig,
         "light": DistortionConfig,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from digits.config.data import AugmentConfig, DataConfig, DistortionConfig
+from digits.config.data import AugmentConfig, DataConfig, DistortionConfig, MNISTConfig
 from digits.data import mnist, sources
 from digits.data.augmentation import Distortion
 from digits.data.chunks import Batch, Chunk, IndexedBatch, ResidentImages
@@ -41,7 +41,7 @@ class MNISTDataModule(L.LightningDataModule):
     non-digits, in this order behind MNIST's images, and is distorted.
 
     Args:
-        config: the settings of conf/data/.
+        config: the settings of conf/data/mnist.yaml.
         augment: the settings of conf/augment/.
         seed: what the order of the training images is drawn by, and how they are distorted.
         processes: how many share each mini-batch; each has the chunks of the trainer's `global_rank`.
@@ -49,7 +49,7 @@ class MNISTDataModule(L.LightningDataModule):
 
     def __init__(self, config: DataConfig, augment: AugmentConfig, seed: int, processes: int = 1) -> None:
         super().__init__()
-        self.config = config
+        self.config = cast(MNISTConfig, config)
         self.augment = augment
         self.seed = seed
         self.processes = processes

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
-
-from digits.data.chunks import IndexedBatch, ResidentImages
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 
 @dataclass(frozen=True)
@@ -100,15 +99,15 @@ class ChunkSampler(Sampler[Tensor]):
         return -(-self.steps(self.epoch()) // self.chunk_size)
 
 
-class ChunkLoader(DataLoader[IndexedBatch]):
+class ChunkLoader(DataLoader[Any]):
     """Loads the chunks that a sampler deals out; a checkpoint holds where in the epoch that is.
 
     Args:
-        images: all of them.
+        images: gives those of an index tensor.
         sampler: deals them out.
     """
 
-    def __init__(self, images: ResidentImages, sampler: ChunkSampler) -> None:
+    def __init__(self, images: Dataset[Any], sampler: ChunkSampler) -> None:
         super().__init__(images, batch_size=None, sampler=sampler)
         self.chunks = sampler
 

@@ -6,6 +6,7 @@ from digits.config.model import MLPConfig, ModelConfig
 from digits.models.convnet import ConvNet
 from digits.models.lenet5 import LeNet5
 from digits.models.mlp import MLP
+from digits.models.pagenet import PageNet
 
 
 def build_network(config: ModelConfig) -> nn.Module:
@@ -19,4 +20,4 @@ def build_network(config: ModelConfig) -> nn.Module:
             config.spread,
             config.input_range,
         )
-    return {"convnet": ConvNet, "lenet5": LeNet5}[config.name]()
+    return {"convnet": ConvNet, "lenet5": LeNet5, "pages": PageNet}[config.name]()

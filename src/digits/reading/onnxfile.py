@@ -34,11 +34,12 @@ REFUSED = {"model": (MODEL_TRAINING, MODEL_FUNCTIONS), "graph": (GRAPH_SPARSE,),
 """What no part may have."""
 
 OF_PICTURES = """
-    Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv Div Dropout Elu Equal Erf Exp
-    Flatten Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GroupNormalization HardSigmoid HardSwish
-    Identity InstanceNormalization LayerNormalization LeakyRelu Less Log LogSoftmax MatMul Max MaxPool Mean Min Mul Neg
-    Not Or PRelu Pad Pow ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Round Selu
-    Shape Sigmoid Sign Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where
+    Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv DepthToSpace Div Dropout Elu
+    Equal Erf Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GroupNormalization
+    HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less Log LogSoftmax MatMul Max
+    MaxPool Mean Min Mul Neg Not Or PRelu Pad Pow ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceSum
+    Relu Reshape Round Selu Shape Sigmoid Sign Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh
+    Transpose Unsqueeze Where
 """
 """What networks that see pictures are made of."""
 

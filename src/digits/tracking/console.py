@@ -13,7 +13,6 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from digits.data.chunks import Chunk
-from digits.data.datamodule import MNISTDataModule
 
 log = logging.getLogger("digits")
 
@@ -86,7 +85,7 @@ class ProgressBar(L.Callback):
         data: what the run trains on.
     """
 
-    def __init__(self, data: MNISTDataModule) -> None:
+    def __init__(self, data: Any) -> None:
         self.data = data
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),

@@ -18,7 +18,7 @@ from digits.config.model import ModelConfig
 from digits.config.train import TrainConfig
 from digits.errors import UserError
 from digits.files import atomic_write, file_errors
-from digits.training.classifier import DigitClassifier
+from digits.training.task import Task
 
 Checkpoint = dict[str, Any]
 
@@ -109,24 +109,25 @@ class RelocateCheckpoint(Callback):
 
 
 def checkpoint_callbacks(settings: TrainConfig, folder: Path) -> list[Callback]:
-    """Return what keeps the last epoch, and the first of those with the best validation accuracy; and stops early."""
+    """Return what keeps the last epoch, and the first of those that validate best; and stops early."""
+    tag, mode = ("val/loss", "min") if settings.model.name == runs.PAGES else ("val/accuracy", "max")
 
     def keep(checkpoint: Path, monitor: str | None) -> ModelCheckpoint:
         return ModelCheckpoint(
             dirpath=folder / checkpoint.parent,
             filename=checkpoint.stem,
             monitor=monitor,
-            mode="max",
+            mode=mode,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
 
     callbacks: list[Callback] = [RelocateCheckpoint()]
     if settings.data.val_size:
-        callbacks.append(keep(runs.BEST_CHECKPOINT, "val/accuracy"))
+        callbacks.append(keep(runs.BEST_CHECKPOINT, tag))
     patience = settings.trainer.early_stopping.patience
     if patience is not None:
-        stopping = ResumableEarlyStopping("val/accuracy", patience=patience, mode="max", check_on_train_epoch_end=True)
+        stopping = ResumableEarlyStopping(tag, patience=patience, mode=mode, check_on_train_epoch_end=True)
         callbacks.append(stopping)
     return [*callbacks, keep(runs.LAST_CHECKPOINT, None)]  # last, because it keeps what the others know
 
@@ -181,7 +182,7 @@ def _is_in_memory(value: Any) -> bool:
     return all(map(_is_in_memory, value)) if isinstance(value, list | tuple) else True
 
 
-def restore(classifier: DigitClassifier, model: ModelConfig, path: Path) -> None:
+def restore(task: Task, model: ModelConfig, path: Path) -> None:
     """Give a network the weights of a checkpoint.
 
     Raises:
@@ -189,7 +190,7 @@ def restore(classifier: DigitClassifier, model: ModelConfig, path: Path) -> None
     """
     checkpoint = load(path, model)
     try:
-        classifier.load_state_dict(checkpoint["state_dict"])
-        classifier.on_load_checkpoint(checkpoint)
+        task.load_state_dict(checkpoint["state_dict"])
+        task.on_load_checkpoint(checkpoint)
     except (RuntimeError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: has other weights than {model.name}") from error

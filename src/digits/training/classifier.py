@@ -1,10 +1,8 @@
 """The LightningModule: a network, its loss, its metrics, and the loop over the mini-batches of a chunk."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any, cast
 
-import lightning.pytorch as L
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
@@ -13,16 +11,14 @@ from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
+from digits.config.data import MNISTConfig
 from digits.config.model import CLASSES, LBFGSConfig
 from digits.config.train import TrainConfig
 from digits.data.chunks import Batch, Chunk
 from digits.data.datamodule import MNISTDataModule
 from digits.training.capture import CapturedSteps
 from digits.training.loss import MiniBatchLoss, OutputLoss
-from digits.training.optimizers import build_optimizer, rate_factor
-
-HYPERPARAMETERS = ("model", "optimizer", "schedule")
-"""Of the settings, the groups that a checkpoint holds."""
+from digits.training.task import Task
 
 MAX_TOGETHER = 2048
 """Images; a larger mini-batch's gradient is summed over pieces, whose activations stay in the processor's cache; batch
@@ -66,7 +62,7 @@ def _metrics(prefix: str, loss: OutputLoss, **syncing: bool) -> MetricCollection
     return MetricCollection(both, prefix=prefix, compute_groups=False)
 
 
-class DigitClassifier(L.LightningModule):
+class DigitClassifier(Task):
     """Trains, validates and tests a network of images of digits.
 
     A Lightning batch is a chunk of mini-batches: Lightning takes 2.8 ms for a batch on two cores, which is more than an
@@ -78,14 +74,9 @@ class DigitClassifier(L.LightningModule):
     """
 
     def __init__(self, network: nn.Module, settings: TrainConfig) -> None:
-        super().__init__()
-        # plain values, so that a checkpoint loads with weights_only=True
-        self.save_hyperparameters({group: asdict(getattr(settings, group)) for group in HYPERPARAMETERS})
+        super().__init__(network, settings)
         self.automatic_optimization = False  # training_step takes the steps itself
-        self.network = network
-        self.optimizer_config = settings.optimizer
-        self.rate_factor = rate_factor(settings.schedule)
-        data = settings.data
+        data = cast(MNISTConfig, settings.data)
         self.output_loss = loss = OutputLoss.of(settings.model)  # of digits; what the metrics have
         # of a mini-batch, with non-digits, and the user's own digits by their weight; what training minimises
         self.batch_loss = MiniBatchLoss(loss, data.negatives_per_batch, data.own_per_batch, data.own_weight)
@@ -96,10 +87,6 @@ class DigitClassifier(L.LightningModule):
         self.test_metrics = _metrics("test/", loss, sync_on_compute=False)
         self.confusion_matrix = MulticlassConfusionMatrix(CLASSES, validate_args=False, sync_on_compute=False)
         """Of the last validation or test; rows true, columns predicted."""
-        self.trained_epochs = 0
-        """Passes over the training images that the weights of the loaded checkpoint have behind them."""
-        self.trained_steps = 0
-        """Optimizer steps, likewise."""
         self._backward: Callable[[Tensor], object] = Tensor.backward
         """Computes the gradients of a loss; Lightning's own where it scales losses or several processes add them up."""
         self.captured: CapturedSteps | None = None
@@ -108,10 +95,6 @@ class DigitClassifier(L.LightningModule):
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits [N, 10] of images, float32 [N, 1, 28, 28] in [0, 1], bright ink on black."""
         return self.output_loss.logits(self.network(images))
-
-    def configure_optimizers(self) -> Optimizer:
-        """Build the optimizer."""
-        return build_optimizer(self.optimizer_config, self.parameters())
 
     def training_step(self, chunk: Chunk, batch_idx: int) -> dict[str, Tensor]:
         """Take one optimizer step for each mini-batch of the chunk.
@@ -129,11 +112,6 @@ class DigitClassifier(L.LightningModule):
             self._data.losses[chunk.indices] = losses
         values: dict[str, Tensor] = self.train_metrics(outputs.float(), labels)
         return {**values, "train/learning_rate": torch.tensor(rates[-1])}
-
-    def learning_rates(self, count: int) -> list[float]:
-        """Return the rates of the next optimizer steps; by a step's place in the run alone, so that a run can go on."""
-        places = (min((self.trainer.global_step + step) / self.all_steps, 1) for step in range(count))
-        return [self.optimizer_config.learning_rate * self.rate_factor(place) for place in places]
 
     def take_steps(self, chunk: Chunk, rates: Sequence[float | Tensor]) -> tuple[Tensor, Tensor]:
         """Take one optimizer step for each mini-batch of the chunk.
@@ -194,8 +172,8 @@ class DigitClassifier(L.LightningModule):
         return self.trainer.precision == "16-mixed"
 
     def on_train_start(self) -> None:
-        """Note how many optimizer steps the whole run has, which the learning rate depends on; capture on a GPU."""
-        self.all_steps = self._data.steps(cast(int, self.trainer.max_epochs))
+        """Capture the steps, on a GPU."""
+        super().on_train_start()
         single = self.trainer.world_size == 1
         self._backward = Tensor.backward if single and not self.scales_losses else self.manual_backward
         # a line search looks at losses, and the loss scaler of half precision at gradients
@@ -209,10 +187,6 @@ class DigitClassifier(L.LightningModule):
     def on_train_end(self) -> None:
         """Release the captured steps, with the memory they hold."""
         self.captured = None
-
-    def on_train_epoch_start(self) -> None:
-        """Begin to count anew."""
-        self.train_metrics.reset()
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count anew."""
@@ -252,33 +226,3 @@ class DigitClassifier(L.LightningModule):
 
     def _outputs(self, chunk: Chunk) -> Tensor:
         return torch.cat([self.network(batch.images) for batch in chunk]).float()
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the epoch has counted so far."""
-        checkpoint["train_metrics"] = {}
-        for name, metric in self.train_metrics.items():
-            with metric.sync_context():
-                state = {key: cast(Tensor, value).clone() for key, value in metric.metric_state.items()}
-                checkpoint["train_metrics"][name] = state
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note how far the loaded weights were trained, and what their epoch had counted."""
-        self.trained_epochs = epochs_done(checkpoint)
-        self.trained_steps = checkpoint["global_step"]
-        for name, metric in self.train_metrics.items():
-            for key in metric.metric_state:
-                # where there are several processes, their sum
-                state = checkpoint["train_metrics"][name][key] if self.global_rank == 0 else metric._defaults[key]
-                setattr(metric, key, cast(Tensor, state).clone().to(self.device))
-
-
-def epochs_done(checkpoint: dict[str, Any]) -> int:
-    """Return the number of epochs that a checkpoint has behind it, without one that it was written in the middle of."""
-    count: int = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-    return count
-
-
-def is_within_an_epoch(checkpoint: dict[str, Any]) -> bool:
-    """Whether a checkpoint was written in the middle of an epoch."""
-    started: int = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["started"]
-    return started > epochs_done(checkpoint)

@@ -8,13 +8,14 @@ import lightning.pytorch as L
 
 from digits import runs
 from digits.config.commands import EvaluateConfig
+from digits.config.data import MNISTConfig
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
 from digits.files import file_errors, project_path, shown, write_text
 from digits.models.build import build_network
 from digits.tracking.console import log, log_tested, logging_to
+from digits.tracking.digits import DigitTracker
 from digits.tracking.tensorboard import TensorBoard
-from digits.tracking.tracker import Tracker
 from digits.training import checkpoints, devices, resume
 from digits.training.calibration import Calibration, at_temperature, calibrate, confidence_figures, logits_of
 from digits.training.classifier import DigitClassifier
@@ -22,7 +23,7 @@ from digits.training.export import export_text
 from digits.training.trainer import build_trainer, prepare_process
 
 
-def test(classifier: DigitClassifier, data: MNISTDataModule, tracker: Tracker, trainer: L.Trainer) -> Calibration:
+def test(classifier: DigitClassifier, data: MNISTDataModule, tracker: DigitTracker, trainer: L.Trainer) -> Calibration:
     """Test a network, calibrate it on validation, and hand the figures and pictures of both to the tracker."""
     trainer.test(classifier, data, verbose=False)
     calibration, figures = calibrate(classifier, data)
@@ -53,6 +54,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         where = project_path(config.outputs_dir)
         raise UserError(f"run: no finished run in {where}; train one first: python src/train.py")
     settings = resume.load_settings(folder)
+    if not isinstance(settings.data, MNISTConfig):
+        raise UserError(f"run={folder}: is a page network, which has no test images; score.py measures it")
     checkpoint = checkpoints.kept_checkpoint(folder, settings)
     classifier = DigitClassifier(build_network(settings.model), settings)
     checkpoints.restore(classifier, settings.model, checkpoint)
@@ -65,7 +68,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     needed = replace(settings.data, own_fraction=0.0)  # the digits of one's own that it was trained on may be gone
     data = MNISTDataModule(needed, settings.augment, settings.seed)
     data.setup("test")
-    tracker = Tracker(target, TensorBoard(target), data)
+    tracker = DigitTracker(target, TensorBoard(target), data)
     with logging_to(None):
         log.info("testing %s on %s", shown(checkpoint), device.name)
         test(classifier, data, tracker, build_trainer(settings, device, folder, [tracker]))

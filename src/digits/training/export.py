@@ -3,7 +3,7 @@
 import logging
 import warnings
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from digits.errors import UserError
 from digits.files import atomic_write, file_errors
+from digits.handwriting.grouping import MULTIPLE
 from digits.training.classifier import DigitClassifier
+from digits.training.finder import PageFinder
 
 
 class _Probabilities(nn.Module):
@@ -29,6 +31,19 @@ class _Probabilities(nn.Module):
         return (self.logits(self.network(image)) / self.temperature).softmax(dim=1)
 
 
+class _Ink(nn.Module):
+    """The page network with the sigmoid of its ink."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability of ink and the votes."""
+        logits, votes = self.network(picture)
+        return logits.sigmoid(), votes
+
+
 def export(classifier: DigitClassifier, temperature: float, path: Path, metadata: dict[str, str]) -> None:
     """Write model.onnx, whole: `image`, float32 [N, 1, 28, 28] in [0, 1], to `probabilities`, float32 [N, 10].
 
@@ -41,16 +56,47 @@ def export(classifier: DigitClassifier, temperature: float, path: Path, metadata
     Raises:
         UserError: if the file cannot be written.
     """
-    module = _Probabilities(classifier, temperature).cpu().eval()
+    shapes = {0: torch.export.Dim("N")}
+    _write(_Probabilities(classifier, temperature), (2, 28, 28), shapes, ("image", "probabilities"), path, metadata)
+
+
+def export_finder(finder: PageFinder, path: Path, metadata: dict[str, str]) -> None:
+    """Write model.onnx, whole: `picture`, float32 [N, 1, height, width] in [0, 1], to `ink` and `votes`.
+
+    The sides are multiples of 32; `ink` is the probability, [N, 1, height, width], `votes` as models/pagenet.py says.
+
+    Args:
+        finder: the trained network.
+        path: the file to write.
+        metadata: what the file says of itself.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
+    down, across = torch.export.Dim("down"), torch.export.Dim("across")
+    shapes = {0: torch.export.Dim("N"), 2: MULTIPLE * down, 3: MULTIPLE * across}
+    _write(_Ink(finder.network), (2, 64, 96), shapes, ("picture", "ink", "votes"), path, metadata)
+
+
+def _write(
+    module: nn.Module,
+    example: tuple[int, int, int],
+    shapes: dict[int, Any],
+    names: tuple[str, ...],
+    path: Path,
+    metadata: dict[str, str],
+) -> None:
+    """Write a module of one input, whose dimensions `shapes` may differ from the example's."""
+    count, height, width = example
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it counts its own fallbacks at length
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (FutureWarning, DeprecationWarning))  # torch's exporter about its own insides
         program = torch.onnx.export(
-            module,
-            (torch.zeros(2, 1, 28, 28),),
-            input_names=["image"],
-            output_names=["probabilities"],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
+            module.cpu().eval(),
+            (torch.zeros(count, 1, height, width),),
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_shapes=(shapes,),
             dynamo=True,
             verbose=False,
         )

@@ -16,7 +16,7 @@ from digits.config.train import GROUPS, WITHOUT_INFLUENCE, TrainConfig, result_s
 from digits.errors import UserError, renamed_setting
 from digits.reading.reader import SHIPPED, Reader, find_model
 from digits.training.checkpoints import Checkpoint, load
-from digits.training.classifier import epochs_done, is_within_an_epoch
+from digits.training.task import epochs_done, is_within_an_epoch
 
 log = logging.getLogger("digits")
 

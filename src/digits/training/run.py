@@ -4,12 +4,13 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 import lightning.pytorch as L
 import torch
@@ -17,20 +18,26 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
 
 from digits import runs
+from digits.config.data import PagesConfig
 from digits.config.train import TrainConfig, result_settings
 from digits.data.datamodule import MNISTDataModule
+from digits.data.pagemodule import PagesDataModule
 from digits.errors import UserError
 from digits.files import ROOT, disk_full_errors, shown, write_text
 from digits.models.build import build_network
 from digits.reading.reader import find_model
 from digits.tracking.console import ProgressBar, console, log, log_tested, logging_to
+from digits.tracking.digits import DigitTracker
+from digits.tracking.pages import PageTracker
 from digits.tracking.tensorboard import TensorBoard
 from digits.tracking.tracker import SyncMetrics, Tracker
 from digits.training import checkpoints, devices, resume
+from digits.training.calibration import Calibration
 from digits.training.classifier import DigitClassifier
 from digits.training.ddp import Processes, started_processes
 from digits.training.evaluate import test
-from digits.training.export import export, take_weights
+from digits.training.export import export, export_finder, take_weights
+from digits.training.finder import PageFinder
 from digits.training.interrupt import InterruptCheckpoint
 from digits.training.trainer import build_trainer, prepare_process
 
@@ -49,8 +56,8 @@ class Plan:
     folder: Path
     device: devices.Device
     processes: Processes
-    data: MNISTDataModule
-    classifier: DigitClassifier
+    data: MNISTDataModule | PagesDataModule
+    task: DigitClassifier | PageFinder
     resumed: resume.Resumed | None
     interrupt: InterruptCheckpoint
     tracker: Tracker | None = None
@@ -103,12 +110,17 @@ def plan(settings: TrainConfig, overrides: list[str]) -> Plan:
     device = devices.choose(settings.trainer.accelerator, "trainer.accelerator", processes.local_rank)
     processes.check(settings, device)
     processes.join(device)  # all have looked at what is there before the first one changes something
-    data = MNISTDataModule(settings.data, settings.augment, settings.seed, processes.size)
+    data: MNISTDataModule | PagesDataModule
+    if isinstance(settings.data, PagesConfig):
+        data = PagesDataModule(settings.data, settings.seed)
+    else:
+        data = MNISTDataModule(settings.data, settings.augment, settings.seed, processes.size)
     processes.first_alone(partial(data.setup, "fit"))
     L.seed_everything(settings.seed, verbose=False)
-    classifier = DigitClassifier(build_network(settings.model), settings)
+    network = build_network(settings.model)
+    task = PageFinder(network, settings) if settings.model.name == runs.PAGES else DigitClassifier(network, settings)
     if settings.start_from is not None and resumed is None:
-        take_weights(classifier.network, find_model(settings.start_from, settings.outputs_dir))
+        take_weights(network, find_model(settings.start_from, settings.outputs_dir))
 
     def folder_of_run() -> Path:
         if resumed is not None:
@@ -119,7 +131,7 @@ def plan(settings: TrainConfig, overrides: list[str]) -> Plan:
 
     folder = processes.decide(folder_of_run)
     interrupt = InterruptCheckpoint(folder / runs.LAST_CHECKPOINT, settings.trainer)
-    return Plan(settings, folder, device, processes, data, classifier, resumed, interrupt)
+    return Plan(settings, folder, device, processes, data, task, resumed, interrupt)
 
 
 @contextmanager
@@ -150,6 +162,8 @@ def session(planned: Plan, quiet: bool = False) -> Iterator[None]:
         finally:
             if planned.tracker is not None:
                 planned.tracker.board.close()
+            if isinstance(planned.data, PagesDataModule):
+                planned.data.teardown("fit")
 
 
 def fit(planned: Plan, callbacks: Sequence[Callback] = ()) -> None:
@@ -168,43 +182,59 @@ def fit(planned: Plan, callbacks: Sequence[Callback] = ()) -> None:
         write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=shlex.quote(str(folder))) + planned.config)
         board = TensorBoard(folder, None if resumed is None else resumed.first_step)
         board.add_config(planned.config)
-        planned.tracker = Tracker(folder, board, planned.data)
+        kind = PageTracker if isinstance(planned.data, PagesDataModule) else DigitTracker
+        planned.tracker = kind(folder, board, planned.data)
         tracking = [planned.tracker, *([ProgressBar(planned.data)] if console.is_terminal else [])]
     kept = checkpoints.checkpoint_callbacks(settings, folder)
     all_callbacks = [*tracking, planned.interrupt, *callbacks, *kept]
     trainer = build_trainer(settings, planned.device, folder, all_callbacks, planned.processes, checkpoint)
-    trainer.fit(planned.classifier, planned.data, ckpt_path=path, weights_only=True)
+    trainer.fit(planned.task, planned.data, ckpt_path=path, weights_only=True)
     planned.processes.leave()
 
 
 def finish(planned: Plan) -> None:
     """Test and calibrate the weights that were kept, and write metrics.json and model.onnx; after `fit`."""
-    settings, folder, classifier, tracker = planned.settings, planned.folder, planned.classifier, planned.tracker
+    settings, folder, task, tracker = planned.settings, planned.folder, planned.task, planned.tracker
     if tracker is None:
         raise RuntimeError("fit comes before finish")
-    checkpoints.restore(classifier, settings.model, checkpoints.kept_checkpoint(folder, settings))
-    calibration = test(classifier, planned.data, tracker, build_trainer(settings, planned.device, folder, [tracker]))
-    tested = tracker.tested
-    board = tracker.board
-    board.add_hyperparameters(result_settings(settings), {tag: tested[tag] for tag in ("test/accuracy", "test/loss")})
-    board.close()
-    figures = {**tracker.epochs[classifier.trained_epochs - 1], **tested}  # the epoch whose weights were kept
-    write_text(folder / runs.METRICS_JSON, json.dumps(figures, indent=2) + "\n")
+    checkpoints.restore(task, settings.model, checkpoints.kept_checkpoint(folder, settings))
+    write: Callable[[Path, dict[str, str]], None]
+    if isinstance(task, DigitClassifier):
+        write = partial(export, task, _tested(planned, task).temperature)
+    else:
+        write = partial(export_finder, task)
+    tracker.board.close()
+    epoch = tracker.epochs[task.trained_epochs - 1]  # whose weights were kept
+    write_text(folder / runs.METRICS_JSON, json.dumps({**epoch, **tracker.tested}, indent=2) + "\n")
     libraries = ("torch", "lightning", "torchvision", "onnx")
+    validated = {tag: value for tag, value in epoch.items() if tag.startswith("val/")}
     metadata = {
         "model": settings.model.name,
         "command": shlex.join(["python", *sys.argv]),
         "config": planned.config,
-        **{tag: str(value) for tag, value in tested.items()},
+        **{tag: str(value) for tag, value in (tracker.tested or validated).items()},
         "versions": ", ".join(f"{library} {version(library)}" for library in libraries),
         "seed": str(settings.seed),
     }
-    export(classifier, calibration.temperature, folder / runs.MODEL_FILE, metadata)
-    log_tested(tested)
+    write(folder / runs.MODEL_FILE, metadata)
+    if tracker.tested:
+        log_tested(tracker.tested)
     log.info("run            %s", shown(folder))
     log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
-    command = shlex.join(["python", shown(ROOT / "src" / "predict.py"), "img=my_digit.png", f"run={shown(folder)}"])
-    log.info("               %s", command)
+    if isinstance(task, DigitClassifier):
+        script = shown(ROOT / "src" / "predict.py")
+        command = shlex.join(["python", script, "img=my_digit.png", f"run={shown(folder)}"])
+        log.info("               %s", command)
+
+
+def _tested(planned: Plan, classifier: DigitClassifier) -> Calibration:
+    """Test a classifier, and add the run with its final figures to the HParams page."""
+    settings, tracker = planned.settings, cast(DigitTracker, planned.tracker)
+    trainer = build_trainer(settings, planned.device, planned.folder, [tracker])
+    calibration = test(classifier, cast(MNISTDataModule, planned.data), tracker, trainer)
+    metrics = {tag: tracker.tested[tag] for tag in ("test/accuracy", "test/loss")}
+    tracker.board.add_hyperparameters(result_settings(settings), metrics)
+    return calibration
 
 
 def _log_start(planned: Plan) -> None:

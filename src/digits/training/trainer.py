@@ -10,6 +10,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
+from digits.config.data import MNISTConfig
 from digits.config.train import TrainConfig
 from digits.training.checkpoints import AtomicCheckpointIO, Checkpoint
 from digits.training.ddp import Processes
@@ -50,6 +51,7 @@ def build_trainer(
     deterministic.fill_uninitialized_memory = False
     processes = processes or Processes()
     precision: Any = settings.trainer.precision
+    data = settings.data
     return L.Trainer(
         accelerator=device.accelerator,
         devices=processes.per_node,
@@ -68,7 +70,7 @@ def build_trainer(
         limit_val_batches=None if settings.data.val_size else 0,
         num_sanity_val_steps=0,
         # or all epochs would be as long as the first
-        reload_dataloaders_every_n_epochs=int(settings.data.hard_example_fraction < 1),
+        reload_dataloaders_every_n_epochs=int(isinstance(data, MNISTConfig) and data.hard_example_fraction < 1),
         enable_progress_bar=False,
         enable_model_summary=False,
     )

@@ -1,0 +1,159 @@
+"""Write rows of digits, and signs and words between them, on a sheet, in one hand and with one pen."""
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from digits.data.synthetic.forms import OTHERS
+from digits.data.synthetic.glyphs import Digits, Hand, digit, drawn, stamp
+from digits.data.synthetic.letters import AMBIGUOUS, LETTERS, LOW, OPERATORS, TALL
+from digits.data.synthetic.paper import Grey
+from digits.data.synthetic.strokes import sample
+
+IGNORED = -1
+"""The number of ink that may be taken for a digit or not."""
+
+MOST_ROWS = 30
+"""On a sheet."""
+
+UNKNOWNS = ("x", "y", "z", "a", "n", "t", "k", "r", "m")
+"""Letters that stand between numbers more often than others."""
+
+
+def written(rng: Generator, side: int, margin: int, mnist: Digits) -> tuple[Grey, NDArray[np.int16]]:
+    """Write on a sheet.
+
+    Args:
+        rng: what everything is drawn by.
+        side: pixels of the part of the sheet that will be seen.
+        margin: pixels of the sheet round it.
+        mnist: what digits are taken from, beside drawn ones.
+
+    Returns:
+        The ink in [0, 1], and the number of the digit that each pixel is ink of, from 1 on, 0 for none, IGNORED for
+        what looks like one; float32 and int16 [side + 2 * margin, side + 2 * margin].
+    """
+    sheet = _Sheet(rng, side, margin, mnist)
+    sheet.write()
+    return sheet.ink, sheet.numbers
+
+
+class _Sheet:
+    """A sheet that is written on: how somebody writes there, and what is there by now."""
+
+    def __init__(self, rng: Generator, side: int, margin: int, mnist: Digits) -> None:
+        self.rng, self.mnist = rng, mnist
+        self.seen, self.margin, self.side = side, margin, side + 2 * margin
+        self.ink = np.zeros((self.side, self.side), dtype=np.float32)
+        self.numbers = np.zeros((self.side, self.side), dtype=np.int16)
+        self.count = 0
+        self.hand = Hand(
+            slant=rng.normal(0.1, 0.18),
+            width=np.exp(rng.normal(0, 0.15)),
+            pen=np.exp(rng.uniform(np.log(0.025), np.log(0.2))),
+            from_mnist=float(rng.choice([0, 0.5, 1])),
+            print_like=rng.random() < 0.3,
+        )
+        self.height = float(np.exp(rng.uniform(np.log(13), np.log(110))))
+        if rng.random() < 0.12:
+            self.height = float(rng.uniform(100, 215))
+        self.digits = rng.choice([1.0, 0.75, 0.5, 0.0], p=[0.48, 0.21, 0.13, 0.18])  # of the signs
+        self.words = rng.random() < (0.5 if self.digits == 0 else 0.15)
+        gaps = [rng.uniform(-0.15, 0.1), rng.uniform(0.05, 0.6), rng.uniform(0.5, 2.5)]  # touching, usual, wide
+        self.gap = rng.choice(gaps, p=[0.2, 0.55, 0.25])
+        self.pitch = rng.uniform(1.15, 2.6) * self.height
+        self.untidy = rng.choice([0.03, 0.1, 0.5], p=[0.5, 0.4, 0.1])
+        self.lean = rng.normal(0, 0.05)
+        self.rows = int(rng.choice([1, 2, MOST_ROWS], p=[0.2, 0.2, 0.6]))
+        if self.rows > 2:
+            self.top = margin + rng.uniform(-0.4, 1) * self.height
+        else:
+            self.top = margin + rng.uniform(0.05, 0.75) * max(side - self.height, 1)
+        self.boxes = rng.random() < 0.06
+        self.pen = max(0.8, self.hand.pen * self.height)
+        self.table = rng.random() < 0.2
+
+    def write(self) -> None:
+        """Write rows until the sheet is full, or has as many as it is to have."""
+        rng, height = self.rng, self.height
+        for _ in range(self.rows):
+            if self.top > self.side - 0.3 * height:
+                break
+            self._write_row()
+            if rng.random() < 0.07:
+                start = self.top + height * rng.uniform(1.05, 1.3)
+                length = rng.uniform(0.2, 1) * self.seen
+                end = (self.margin + length, start + length * self.lean)
+                self._add(np.array([(self.margin, start), end]))
+            self.top += self.pitch * rng.uniform(0.9, 1.1)
+
+    def _write_row(self) -> None:
+        rng = self.rng
+        start = rng.uniform(-0.5, 1.5) * self.height if self.rows > 2 else rng.uniform(-0.05, 0.5) * self.seen
+        x = self.margin + start
+        in_word = False
+        for _ in range(int(rng.choice([1, 2, 5, 60], p=[0.12, 0.13, 0.25, 0.5]))):
+            if x > self.side:
+                break
+            if rng.random() < 0.25:
+                in_word = self.words and not in_word
+            x += self._write_sign(x, in_word)
+            if rng.random() < 0.1:
+                x += rng.uniform(0.3, 2) * self.height
+
+    def _write_sign(self, x: float, in_word: bool) -> float:
+        """Write a digit or another sign; return how far it is to the next one."""
+        rng, height = self.rng, self.height
+        is_digit = not in_word and rng.random() < self.digits
+        size = height * np.exp(rng.normal(0, self.untidy * 0.5))
+        name = str(rng.integers(10)) if is_digit else self._sign(in_word)
+        if is_digit:
+            glyph = digit(int(name), size, self.hand, self.pen, rng, self.mnist)
+            self.count += 1
+        else:
+            if name not in TALL and name not in OTHERS:
+                size *= rng.uniform(0.45, 0.75)
+            curves = sample((LETTERS if name in LETTERS else OTHERS)[name], rng)
+            glyph = drawn(curves, size, self.hand, self.pen * rng.uniform(0.8, 1.2))
+        y = self.top + (x - self.side / 2) * self.lean + rng.normal(0, self.untidy) * height
+        y += height - glyph.shape[0] if name in LOW or in_word else (height - glyph.shape[0]) / 2
+        number = self.count if is_digit else IGNORED if name in AMBIGUOUS and not in_word else 0
+        box = stamp(self.ink, self.numbers, glyph, int(x), int(y), number)
+        if is_digit and rng.random() < 0.01:
+            self._cross_out(box)
+        if self.boxes:
+            rim = height * 0.2
+            frame = (box[0] - rim, box[1] - rim, box[2] + rim, box[3] + rim)
+            self._frame(frame)
+        gap = rng.uniform(-0.05, 0.15) if in_word else self.gap
+        step = glyph.shape[1] + gap * height * np.exp(rng.normal(0, 0.3))
+        return float(max(step, height * 1.6) if self.table else step)
+
+    def _sign(self, in_word: bool) -> str:
+        """Choose a letter of a word, or what stands between numbers."""
+        letters = list(LETTERS)
+        if in_word:
+            return letters[self.rng.integers(26)]
+        kind = self.rng.random()
+        if kind < 0.5:
+            return OPERATORS[self.rng.integers(len(OPERATORS))]
+        return str(self.rng.choice([*UNKNOWNS, *letters[26:38]] if kind < 0.75 else list(OTHERS)))
+
+    def _cross_out(self, box: tuple[int, int, int, int]) -> None:
+        """Scribble over the last digit, which is none any more."""
+        points = self.rng.uniform(box[:2], box[2:], (self.rng.integers(8, 20), 2))
+        self._add(points)
+        self.numbers[self.numbers == self.count] = 0
+
+    def _add(self, points: NDArray[np.float64]) -> None:
+        """Draw a line that is no digit's."""
+        sheet = Image.fromarray((self.ink * 255).astype(np.uint8))
+        ImageDraw.Draw(sheet).line([tuple(point) for point in points], fill=255, width=max(1, round(self.pen)))
+        np.maximum(self.ink, np.asarray(sheet, dtype=np.float32) / 255, out=self.ink)
+
+    def _frame(self, frame: tuple[float, float, float, float]) -> None:
+        """Draw the box of a form."""
+        sheet = Image.fromarray((self.ink * 255).astype(np.uint8))
+        ImageDraw.Draw(sheet).rectangle(frame, outline=200, width=max(1, int(self.pen * 0.4)))
+        np.maximum(self.ink, np.asarray(sheet, dtype=np.float32) / 255, out=self.ink)

@@ -1,0 +1,62 @@
+"""The page network: a small U-Net that finds the ink of each handwritten digit on any picture."""
+
+import itertools
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CHANNELS = (16, 24, 40, 64, 96)
+"""Of each level, from half the picture's resolution to a thirty-second."""
+
+USUAL_SIZE = 45.0
+"""Pixels of a digit's longer side that the network is best at; the middle of what it is trained on."""
+
+
+class PageNet(nn.Module):
+    """Finds the ink of digits and lets each pixel vote for the middle and the size of its digit.
+
+    A U-Net (Ronneberger et al. 2015) on the picture's pixels, four of which are one place of the first level with four
+    channels (Shi et al. 2016, pixel shuffle).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        inputs = (4, *CHANNELS[:-1])
+        self.down = nn.ModuleList(_block(before, after) for before, after in zip(inputs, CHANNELS, strict=True))
+        self.up = nn.ModuleList(_block(deep + shallow, shallow) for shallow, deep in itertools.pairwise(CHANNELS))
+        self.ink = nn.Conv2d(CHANNELS[0], 4, 1)
+        self.votes = nn.Conv2d(CHANNELS[0], 3, 1)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Say what each pixel is.
+
+        Args:
+            pictures: float32 [N, 1, height, width] in [0, 1]; the sides are multiples of 32.
+
+        Returns:
+            The logit of being ink of a digit, [N, 1, height, width], and for each 2x2 pixels the way to the middle of
+            their digit, x and y, and the logarithm of its longer side, both over USUAL_SIZE, [N, 3, height/2, width/2].
+        """
+        values = F.pixel_unshuffle(2 * pictures - 1, 2)
+        levels = []
+        for number, block in enumerate(self.down):
+            values = block(F.max_pool2d(values, 2) if number else values)
+            levels.append(values)
+        for number in reversed(range(len(self.up))):
+            values = self.up[number](torch.cat([_doubled(values), levels[number]], dim=1))
+        return F.pixel_shuffle(cast(Tensor, self.ink(values)), 2), cast(Tensor, self.votes(values))
+
+
+def _doubled(values: Tensor) -> Tensor:
+    """Return each place four times; torch's own way has no deterministic gradient on a GPU."""
+    wide = torch.stack([values, values], dim=4).flatten(3)
+    return torch.stack([wide, wide], dim=3).flatten(2, 3)
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for before in (inputs, outputs):
+        layers += [nn.Conv2d(before, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)

@@ -1,0 +1,129 @@
+"""The LightningModule of the page network: its loss, and how many digits it finds on the validation's pages."""
+
+import math
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import MeanMetric, MetricCollection, SumMetric
+
+from digits.config.train import TrainConfig
+from digits.data.pagemodule import PageBatch
+from digits.handwriting.grouping import USUAL_SIZE, grouped
+from digits.training.task import Task
+
+MAX_GRADIENT = 1.0
+"""The norm that a step's gradient is cut to: a mini-batch of few pages may be odd."""
+
+SAME_PLACE, SAME_SIZE = 0.25, 0.5
+"""How far the middle of a digit may be from where it is found, in its sizes, and how far the logarithm of its size."""
+
+
+class PageFinder(Task):
+    """Trains and validates the page network.
+
+    Args:
+        network: models/pagenet.py's.
+        settings: the run's: its optimizer and schedule.
+    """
+
+    def __init__(self, network: nn.Module, settings: TrainConfig) -> None:
+        super().__init__(network, settings)
+        self.train_metrics = MetricCollection({"loss": MeanMetric()}, prefix="train/")
+        self.val_loss = MeanMetric()
+        self.counts = nn.ModuleDict({name: SumMetric() for name in ("found", "there", "both")})
+
+    def training_step(self, batch: PageBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Return the mini-batch's loss, which Lightning takes an optimizer step by."""
+        rate = self.learning_rates(1)[0]
+        cast(Any, self.optimizers()).param_groups[0]["lr"] = rate
+        loss = page_loss(*self._seen(batch), batch[1])
+        self.train_metrics.update(loss.detach())
+        return {"loss": loss, "train/loss": loss.detach(), "train/learning_rate": torch.tensor(rate)}
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Cut a gradient that is far too long."""
+        self.clip_gradients(optimizer, MAX_GRADIENT, "norm")
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to count anew."""
+        for metric in (self.val_loss, *self.counts.values()):
+            cast(MeanMetric, metric).reset()
+
+    def validation_step(self, batch: PageBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Evaluate some of the validation's pages; return the probability of `ink`, [N, 1, height, width]."""
+        logits, votes = self._seen(batch)
+        self.val_loss.update(page_loss(logits, votes, batch[1]), len(logits))
+        ink = logits.sigmoid()
+        for page_ink, page_votes, target in zip(ink.cpu(), votes.cpu(), batch[1].cpu(), strict=True):
+            for name, count in digits_found(page_ink[0], page_votes, target).items():
+                cast(SumMetric, self.counts[name]).update(count)
+        return {"ink": ink}
+
+    def _seen(self, batch: PageBatch) -> tuple[Tensor, Tensor]:
+        logits, votes = self.network(batch[0])
+        return logits.float(), votes.float()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log `val/loss`, and of the digits `val/precision` and `val/recall`."""
+        found, there, both = (cast(SumMetric, self.counts[name]).compute() for name in ("found", "there", "both"))
+        self.log("val/loss", self.val_loss.compute(), logger=False)
+        self.log("val/precision", both / found.clamp(min=1), logger=False)
+        self.log("val/recall", both / there.clamp(min=1), logger=False)
+
+
+def page_loss(logits: Tensor, votes: Tensor, targets: Tensor) -> Tensor:
+    """Return the loss of a mini-batch: of the ink, its cross-entropy and its Dice loss, and of its votes the distance.
+
+    (Milletari, Navab, Ahmadi 2016, V-Net, section 3, for the Dice loss.)
+
+    Args:
+        logits: of the ink, [N, 1, height, width].
+        votes: [N, 3, height/2, width/2], as models/pagenet.py says.
+        targets: [N, 4, height, width], as data/synthetic/pages.py says; ink below 0 counts neither way.
+    """
+    known = (targets[:, :1] >= 0).float()
+    ink = (targets[:, :1] > 0).float()
+    entropy = (F.binary_cross_entropy_with_logits(logits, ink, reduction="none") * known).sum() / known.sum()
+    probability = logits.sigmoid() * known
+    dice = 1 - (2 * (probability * ink).sum() + 1) / (probability.sum() + ink.sum() + 1)
+    coarse = targets[:, :, ::2, ::2]
+    voting = (coarse[:, :1] > 0).float()
+    size = coarse[:, 3:]
+    away = (USUAL_SIZE * votes[:, :2] - coarse[:, 1:3]).abs().sum(dim=1, keepdim=True) / size.exp()
+    wrong_size = (votes[:, 2:] + math.log(USUAL_SIZE) - size).abs()
+    return 2 * entropy + dice + ((away + wrong_size / 2) * voting).sum() / voting.sum().clamp(min=1)
+
+
+def digits_found(ink: Tensor, votes: Tensor, targets: Tensor) -> dict[str, int]:
+    """Return how many digits are `found` on a page, how many are `there`, and how many of these are `both`.
+
+    Args:
+        ink: the probability, [height, width].
+        votes: [3, height/2, width/2].
+        targets: [4, height, width].
+    """
+    numbers, groups = grouped(ink.numpy(), votes.numpy())
+    known, across, down, logarithm = targets.numpy()
+    rows, columns = np.nonzero(known > 0)
+    of_pixels = np.stack(
+        [columns + across[rows, columns], rows + down[rows, columns], np.exp(logarithm[rows, columns])]
+    )
+    there = np.unique(of_pixels.round(1), axis=1).T.tolist()
+    ignored = {number for number, *_ in groups if (known[numbers == number] < 0).any()}
+    left = [(*middle, size) for number, _, middle, size, _ in groups if number not in ignored]
+    found, both = len(left), 0
+    for digit in there:
+        place = next((place for place, other in enumerate(left) if _same(digit, other)), None)
+        if place is not None:
+            both += 1
+            del left[place]
+    return {"found": found, "there": len(there), "both": both}
+
+
+def _same(digit: list[float], other: tuple[float, float, float]) -> bool:
+    """Whether two digits, x, y and size of each, are the same one."""
+    away = math.hypot(digit[0] - other[0], digit[1] - other[1])
+    return away < SAME_PLACE * digit[2] and abs(math.log(other[2] / digit[2])) < SAME_SIZE

@@ -1,0 +1,96 @@
+"""The page network's training: what its loss wants, what counts as found, and a run that goes on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from conftest import fitted, settings
+from run_folders import rows, same, weights
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_killed import CHUNK, Kill, Killed
+
+from digits import runs
+from digits.data.synthetic import pages
+from digits.data.synthetic.writing import IGNORED
+from digits.errors import UserError
+from digits.handwriting.grouping import USUAL_SIZE
+from digits.training.finder import digits_found, page_loss
+from digits.training.run import train
+
+FEW = ["model=pages", "data.pages_per_epoch=8", "data.batch_size=4", "data.val_size=4", "trainer.max_epochs=2"]
+
+
+@pytest.fixture
+def target() -> torch.Tensor:
+    """Of a page with two digits and one that is ignored, [4, 256, 256]."""
+    numbers = np.zeros((pages.SIDE, pages.SIDE), dtype=np.int16)
+    numbers[100:140, 40:60] = 1
+    numbers[100:140, 60:90] = 2  # they touch
+    numbers[0:30, 0:10] = IGNORED
+    return torch.from_numpy(pages.targets(numbers))
+
+
+def perfect(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a network says that knows it: logits [1, 256, 256] and votes [3, 128, 128]."""
+    votes = target[1:, ::2, ::2].clone()
+    votes[:2] /= USUAL_SIZE
+    votes[2] -= np.log(USUAL_SIZE)
+    return 40 * target[:1].abs() - 20, votes
+
+
+def test_who_knows_the_page_has_no_loss_and_finds_every_digit(target: torch.Tensor) -> None:
+    logits, votes = perfect(target)
+    assert page_loss(logits[None], votes[None], target[None]) < 1e-3
+    assert digits_found(logits[0].sigmoid(), votes, target) == {"found": 2, "there": 2, "both": 2}
+    wrong = logits.roll(100, dims=1)
+    assert page_loss(wrong[None], votes[None], target[None]) > 1
+    assert digits_found(wrong[0].sigmoid(), votes, target)["both"] == 0
+    nothing = torch.full_like(logits[0], 0.1)
+    assert digits_found(nothing, votes, target) == {"found": 0, "there": 2, "both": 0}
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path: Path, data_dir: Path) -> None:
+    typed = [*FEW, f"data.dir={data_dir}", f"outputs_dir={tmp_path}", "trainer.accelerator=cpu"]
+    typed += ["trainer.checkpoint_every=0"]
+    with pytest.raises(Killed):
+        fitted([*typed, "run_name=killed"], [Kill(CHUNK, 3)])
+    killed = fitted([*typed, "run_name=killed", "resume=auto"])
+    whole = fitted([*typed, "run_name=whole"])
+    assert same(weights(killed), weights(whole))
+    assert same(weights(killed, "best"), weights(whole, "best"))
+    assert rows(killed) == rows(whole)
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        (["model=pages", "data=mnist"], "data.name=mnist: must be pages with model=pages"),
+        (["model=lenet5", "data=pages"], "data.name=pages: must be pages with model=pages"),
+        (["model=pages", "augment=light"], "model=pages: must be another network with augment=light"),
+        (["model=pages", "data.val_size=0"], "model=pages: must be another network with data.val_size=0"),
+        (["model=pages", "trainer=ddp"], "trainer.strategy=ddp: must be auto with data=pages"),
+    ],
+)
+def test_settings_of_images_are_refused(typed: list[str], line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        settings(*typed)
+
+
+@pytest.mark.slow
+def test_a_finished_run_leaves_a_network_for_pictures_of_any_size(tmp_path: Path, data_dir: Path) -> None:
+    typed = [*FEW, f"data.dir={data_dir}", f"outputs_dir={tmp_path}", "trainer.accelerator=cpu", "trainer.max_epochs=1"]
+    folder = train(settings(*typed), typed)
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    picture = np.random.default_rng(0).random((2, 1, 96, 160), dtype=np.float32)
+    ink, votes = session.run(["ink", "votes"], {"picture": picture})
+    assert (ink.shape, votes.shape) == ((2, 1, 96, 160), (2, 3, 48, 80))
+    assert 0 <= ink.min() <= ink.max() <= 1
+    assert runs.finished(str(tmp_path)) == []  # it reads no digits
+    figures = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert {"train/loss", "val/loss", "val/precision", "val/recall"} < figures.keys()
+    events = EventAccumulator(str(folder)).Reload()
+    assert set(events.Tags()["images"]) == {"data/pages", "val/ink"}
