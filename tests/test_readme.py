@@ -22,7 +22,8 @@ from digits.data import mnist
 from digits.experiments.composed import runs_to_compare
 from digits.files import ROOT
 
-READMES = [file for file in ROOT.rglob("README.md") if not {".venv", "outputs", "data"} & set(file.parts[:-2])]
+GENERATED = {".venv", ".pytest_cache", "outputs", "data"}
+READMES = [file for file in ROOT.rglob("README.md") if file.relative_to(ROOT).parts[0] not in GENERATED]
 TEXTS = [file.read_text(encoding="utf-8") for file in READMES]
 BLOCKS = [block for text in TEXTS for block in re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
 LINES = sorted({line for block in BLOCKS for line in block.splitlines()})
