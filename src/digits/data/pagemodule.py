@@ -44,11 +44,10 @@ class DrawnPages(Dataset[PageBatch]):
 
     def __getitem__(self, places: Tensor) -> PageBatch:
         """Draw the pages of these places, int64 [N]."""
-        draw = partial(pages.draw_here, self.seed)
         if self.processes is None:
             drawn = [pages.draw(place, self.seed, self.digits) for place in places.tolist()]
         else:
-            drawn = list(self.processes.map(draw, places.tolist()))
+            drawn = list(self.processes.map(partial(pages.draw_here, self.seed), places.tolist()))
         pictures = torch.from_numpy(np.stack([picture for picture, _ in drawn]))[:, None].float() / 255
         return pictures, torch.from_numpy(np.stack([pages.targets(numbers) for _, numbers in drawn]))
 

@@ -50,7 +50,7 @@ def read(content: bytes, path: Path) -> ImageSet:
 
 
 def _is_header(line: bytes) -> bool:
-    """Tell a header from a row: its names are all different, which 784 pixels of 256 values cannot be."""
+    """Whether a line is a header: its names are all different, which 784 pixels of 256 values cannot be."""
     names = [name.strip(b' "\r') for name in line.split(b",")]
     return not re.fullmatch(rb"[-+.\d]*", names[0]) and len(set(names)) == len(names) > 1
 

@@ -60,7 +60,7 @@ def unpacked(path: Path) -> bytes:
 
 
 def format_of(content: bytes, path: Path) -> str:
-    """Tell the format of an unpacked file by how it begins: idx, csv, mat or npz.
+    """Return the format of an unpacked file by how it begins: idx, csv, mat or npz.
 
     Raises:
         UserError: if it is none of these.

@@ -2,6 +2,7 @@
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -33,7 +34,7 @@ class TrainingData(Protocol):
         """Return the number of images that the network sees in an epoch, from 0."""
 
 
-class Tracker(L.Callback):
+class Tracker(L.Callback, ABC):
     """Follow training and validation, and write their figures to a run's folder.
 
     Args:
@@ -105,6 +106,7 @@ class Tracker(L.Callback):
         self.board.flush()  # before a checkpoint says that this is done
         log.info(_line(trainer.current_epoch + 1, cast(int, trainer.max_epochs), row))
 
+    @abstractmethod
     def add_validation(self, module: L.LightningModule, step: int) -> None:
         """Show what is to be seen of a validation."""
 

@@ -162,8 +162,7 @@ def session(planned: Plan, quiet: bool = False) -> Iterator[None]:
         finally:
             if planned.tracker is not None:
                 planned.tracker.board.close()
-            if isinstance(planned.data, PagesDataModule):
-                planned.data.teardown("fit")
+            planned.data.teardown("fit")
 
 
 def fit(planned: Plan, callbacks: Sequence[Callback] = ()) -> None:

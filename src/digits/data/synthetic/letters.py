@@ -79,8 +79,8 @@ OPERATORS = (
 )
 """What stands between the numbers of a sum."""
 
-TALL = frozenset(
-    "b d f g h j k l p q t T sigma delta root integral open close slash phi dollar percent".split()  # noqa: SIM905
+TALL = frozenset("bdfghjklpqtT").union(
+    ("sigma", "delta", "root", "integral", "open", "close", "slash", "phi", "dollar", "percent")
 )
 """About as high as a digit."""
 

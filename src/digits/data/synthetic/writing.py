@@ -1,5 +1,7 @@
 """Write rows of digits, and signs and words between them, on a sheet, in one hand and with one pen."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -124,8 +126,7 @@ class _Sheet:
             self._cross_out(box)
         if self.boxes:
             rim = height * 0.2
-            frame = (box[0] - rim, box[1] - rim, box[2] + rim, box[3] + rim)
-            self._frame(frame)
+            self._frame((box[0] - rim, box[1] - rim, box[2] + rim, box[3] + rim))
         gap = rng.uniform(-0.05, 0.15) if in_word else self.gap
         step = glyph.shape[1] + gap * height * np.exp(rng.normal(0, 0.3))
         return float(max(step, height * 1.6) if self.table else step)
@@ -148,12 +149,15 @@ class _Sheet:
 
     def _add(self, points: NDArray[np.float64]) -> None:
         """Draw a line that is no digit's."""
-        sheet = Image.fromarray((self.ink * 255).astype(np.uint8))
-        ImageDraw.Draw(sheet).line([tuple(point) for point in points], fill=255, width=max(1, round(self.pen)))
-        np.maximum(self.ink, np.asarray(sheet, dtype=np.float32) / 255, out=self.ink)
+        line = [tuple(point) for point in points]
+        self._lay(lambda pen: pen.line(line, fill=255, width=max(1, round(self.pen))))
 
     def _frame(self, frame: tuple[float, float, float, float]) -> None:
         """Draw the box of a form."""
+        self._lay(lambda pen: pen.rectangle(frame, outline=200, width=max(1, int(self.pen * 0.4))))
+
+    def _lay(self, draw: Callable[[ImageDraw.ImageDraw], None]) -> None:
+        """Draw over the ink; nothing gets lighter by it."""
         sheet = Image.fromarray((self.ink * 255).astype(np.uint8))
-        ImageDraw.Draw(sheet).rectangle(frame, outline=200, width=max(1, int(self.pen * 0.4)))
+        draw(ImageDraw.Draw(sheet))
         np.maximum(self.ink, np.asarray(sheet, dtype=np.float32) / 255, out=self.ink)
