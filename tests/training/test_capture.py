@@ -42,6 +42,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(torch.cuda, "Stream", lambda _: StandInStream())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: StandInStream())
     monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda _: None)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
     take = DigitClassifier.take_steps
 
@@ -97,14 +98,39 @@ def test_replayed_steps_see_each_chunks_images_rates_and_distortion(
     assert [one["step"] for one in rows(replayed)] == [one["step"] for one in rows(plain)]
 
 
+@contextmanager
+def failing(graph: StandIn) -> Iterator[None]:
+    with capturing(graph):
+        yield
+    raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nCompile with TORCH_USE_CUDA_DSA")
+
+
+@contextmanager
+def out_of_memory(_: StandIn) -> Iterator[None]:
+    raise torch.OutOfMemoryError
+    yield
+
+
+@pytest.mark.parametrize("way", [failing, out_of_memory])
+def test_where_capturing_fails_each_step_is_taken_once_and_a_line_says_so(
+    way: Callable[[StandIn], Any], fit_tiny: Train, card: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "graph", way)
+    run = fit_tiny(*TYPED, "optimizer=adamw")
+    assert (run / "train.log").read_text().count("because they cannot be captured (") == 1
+    assert len(card) <= 1  # it is tried once
+    monkeypatch.undo()
+    plain = fit_tiny(*TYPED, "optimizer=adamw", "outputs_dir=" + str(run.parents[1]))
+    for one, other in zip(weights(run).values(), weights(plain).values(), strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)  # a rate from memory has another rounding
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_on_a_card_captured_steps_are_those_taken_one_after_the_other(
-    optimizer: str, fit_tiny: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_a_card_captured_steps_are_those_taken_one_after_the_other(optimizer: str, fit_tiny: Train) -> None:
     captured = fit_tiny(*TYPED, f"optimizer={optimizer}", "trainer.accelerator=gpu")
-    monkeypatch.setattr(CapturedSteps, "__call__", lambda self, chunk, rates: self.take_steps(chunk, rates))
-    plain = fit_tiny(*TYPED, f"optimizer={optimizer}", "trainer.accelerator=gpu")
+    assert "cannot be captured" not in (captured / "train.log").read_text()
+    plain = fit_tiny(*TYPED, f"optimizer={optimizer}", "trainer.accelerator=gpu", "trainer.capture=false")
     for one, other in zip(rows(captured), rows(plain), strict=True):
         assert float(one["train/loss"]) == pytest.approx(float(other["train/loss"]), rel=1e-4)
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from digits.config.checks import Settings, between, not_empty, one_of, pattern
+from digits.config.checks import Rule, Settings, between, not_empty, one_of, pattern
 from digits.config.data import AugmentConfig, DataConfig, DistortionConfig, MNISTConfig, PagesConfig
 from digits.config.model import (
     AdamConfig,
@@ -24,6 +24,7 @@ WITHOUT_INFLUENCE = (
     "outputs_dir",
     "resume",
     "run_name",
+    "trainer.capture",  # but for rounding
     "trainer.checkpoint_every",
     "trainer.max_time",
     "trainer.strategy",  # but for rounding
@@ -56,6 +57,7 @@ class TrainerConfig(Settings):
 
     accelerator: Annotated[str, one_of("auto", "cpu", "gpu")]
     precision: Annotated[str, one_of("32-true", "bf16-mixed", "16-mixed")]
+    capture: Annotated[bool | str, Rule(("auto", False).__contains__, "auto or false")]
     max_epochs: Annotated[int, between(1, 1_000_000)]
     early_stopping: EarlyStoppingConfig
     checkpoint_every: Annotated[float, between(0, 86_400, note=" seconds; 0 is after each chunk")]

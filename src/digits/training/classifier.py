@@ -89,6 +89,7 @@ class DigitClassifier(Task):
         """Of the last validation or test; rows true, columns predicted."""
         self._backward: Callable[[Tensor], object] = Tensor.backward
         """Computes the gradients of a loss; Lightning's own where it scales losses or several processes add them up."""
+        self.captures = bool(settings.trainer.capture)
         self.captured: CapturedSteps | None = None
         """What takes the steps of a chunk on a GPU; None for one after the other."""
 
@@ -178,7 +179,7 @@ class DigitClassifier(Task):
         self._backward = Tensor.backward if single and not self.scales_losses else self.manual_backward
         # a line search looks at losses, and the loss scaler of half precision at gradients
         reads_values = isinstance(self.optimizer_config, LBFGSConfig) or self.scales_losses
-        plain = self.device.type == "cpu" or reads_values or not single
+        plain = self.device.type == "cpu" or reads_values or not single or not self.captures
         self.captured = None if plain else CapturedSteps(self.take_steps, self.device)
         group = cast(LightningOptimizer, self.optimizers()).param_groups[0]
         if "capturable" in group:

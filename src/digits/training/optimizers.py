@@ -27,7 +27,13 @@ class QuickAdam(Adam):
 
 
 def build_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -> Optimizer:
-    """Return the optimizer that the config names; fused, which is one call for all weights instead of one each."""
+    """Return the optimizer that the config names; fused, which is one call for all weights instead of one each.
+
+    Args:
+        config: the settings of conf/optimizer/.
+        parameters: the weights, on the device that they are trained on.
+    """
+    parameters = list(parameters)
     rate = config.learning_rate
     if isinstance(config, LBFGSConfig):
         # one iteration a step, so that it is an ordinary step with its own figures, and can be gone on from
@@ -36,7 +42,9 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) ->
         )
     if isinstance(config, SGDConfig):
         momentum, decay = config.momentum, config.weight_decay
-        fused = True if momentum else None  # without momentum an update is one addition, which fusing makes slower
+        # without momentum an update is one addition, which fusing makes slower on a CPU; on a GPU only the fused one
+        # takes a learning rate from the GPU's memory, as a captured step must (torch/optim/sgd.py: `alpha=-lr`)
+        fused = True if momentum or parameters[0].is_cuda else None
         return SGD(parameters, rate, momentum, weight_decay=decay, nesterov=momentum > 0, fused=fused)
     if isinstance(config, AdamConfig):
         decoupled = config.name == "adamw"
