@@ -1,6 +1,7 @@
 """The benchmark: everyone has a turn, the figures are those that were measured, and the files are there."""
 
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -80,33 +81,48 @@ def test_ours_is_a_run_an_epoch_a_turn(tiny: list[str], tmp_path: Path, monkeypa
     assert len(rows(tmp_path / "lenet5" / "one")) == 2
 
 
-@pytest.mark.parametrize("what", ["train", "predict"])
+@pytest.mark.parametrize("what", ["train", "predict", "all"])
 def test_what_is_measured_is_written(
-    command: Command, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    command: Command, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, what: str, finished: Path
 ) -> None:
     def measured(contenders: list[Contender], rounds: int, report: Any) -> dict[str, list[float]]:
         report("a round")
         return {contender.name: [1000.0 * number] * rounds for number, contender in enumerate(contenders, 1)}
 
+    real = subprocess.run
+
+    def run(arguments: list[str], **options: Any) -> Any:
+        if arguments[0] != sys.executable:  # platform.processor() asks uname
+            return real(arguments, **options)
+        ran.append(arguments)
+        if "train.py" in arguments:
+            typed = dict(setting.split("=", 1) for setting in arguments[2:])
+            shutil.copytree(finished, Path(typed["outputs_dir"], "lenet5", typed["run_name"]))
+        return None
+
     ran: list[list[str]] = []
     monkeypatch.setattr(training, "images_per_second", measured)
-    monkeypatch.setattr(subprocess, "run", lambda arguments, **_: ran.append(arguments))
+    monkeypatch.setattr(subprocess, "run", run)
     out = tmp_path / "out"
     where = [f"out={out}", f"outputs_dir={tmp_path}", f"data_dir={data_dir}"]
     outcome = command("benchmark", f"what={what}", "models=[sigmoid]", "rounds=2", "accelerator=cpu", *where)
     assert outcome.code == 0, outcome.err
     written = json.loads((out / "figures.json").read_text())
-    (part,) = written["figures"].values()
+    ((title, part),) = written["figures"].items()
     assert written["machine"]["torch"] == torch.__version__.partition("+")[0]
     assert (out / "chart.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out"]
-    if what == "train":
+    if what != "predict":
+        assert title == "sigmoid, batch 128"
         assert next(iter(part)) == "this project"
         assert len(part) == 5
         assert "| this project | 1,000 | 1,000 to 1,000 | 0.33 |" in outcome.out
     else:
-        assert len(ran) == 3 * 3
         assert "predict.py" in part
+    assert len(ran) == {"train": 0, "predict": 3 * 3, "all": 3 + 12 + 3 * 3}[what]
+    if what == "all":
+        assert "| the same run twice | the same weights to the bit |" in outcome.out
+        assert "| train.py experiment=fast/lenet5 | 10 |" in outcome.out
 
 
 def test_a_cache_folder_that_cannot_be_made_is_named(command: Command, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import sys
+import tempfile
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from digits.benchmarks.chart import bars
 from digits.benchmarks.predicting import predicting
+from digits.benchmarks.recipes import recipes, repeated
 from digits.benchmarks.round_robin import Seconds, ratio
 from digits.benchmarks.training import BASELINE, training
 from digits.config.commands import BenchmarkConfig
@@ -45,12 +47,20 @@ def benchmark(config: BenchmarkConfig) -> None:
         **{library: version(library) for library in LIBRARIES},
     }
     _report(f"on {device.name}, torch {machine['torch']}; rounds: {config.rounds}")
-    if config.what == "train":
-        parts, baseline, unit = training(config, data_dir, accelerator, _report), BASELINE, "images/s"
-    else:
-        parts, baseline, unit = predicting(data_dir, accelerator, config.rounds, _report), "torch, tensors", "s"
-    tables = [f"{title}\n\n{_table(part, baseline, unit)}" for title, part in parts.items()]
-    text = "\n".join([*tables, ", ".join(f"{key} {value}" for key, value in machine.items()) + "\n"])
+    what = config.what or ("train" if accelerator == "cpu" else "all")
+    sections, parts, unit = [], {}, "images/s"
+    if what != "predict":
+        parts = training(config, data_dir, accelerator, _report)
+        sections += [f"{title}\n\n{_table(part, BASELINE, unit)}" for title, part in parts.items()]
+    if what == "all":
+        where = [f"trainer.accelerator={accelerator}", f"data.dir={data_dir}"]
+        with tempfile.TemporaryDirectory() as outputs:
+            sections += [measured(where, Path(outputs), _report) for measured in (repeated, recipes)]
+    if what != "train":
+        read = predicting(data_dir, accelerator, config.rounds, _report)
+        sections += [f"{title}\n\n{_table(part, 'torch, tensors', 's')}" for title, part in read.items()]
+        parts, unit = (parts, unit) if parts else (read, "s")
+    text = "\n".join([*sections, ", ".join(f"{key} {value}" for key, value in machine.items()) + "\n"])
     write_text(out / "table.md", text)
     figures = {"settings": asdict(config), "machine": machine, "figures": parts, "unit": unit}
     write_text(out / "figures.json", json.dumps(figures, indent=2) + "\n")

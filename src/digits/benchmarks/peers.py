@@ -30,16 +30,24 @@ NETWORKS: dict[str, type[nn.Module]] = {"lenet5": LeNet5, "sigmoid": MLP}
 """From images [N, 1, 28, 28] in [0, 1] to logits [N, 10]."""
 
 
-def bare(turns: RoundRobin, model: str, batch_size: int, images: int, data_dir: str, device: str) -> None:
-    """Train in a plain loop over tensors in memory, on the device."""
+def bare(
+    turns: RoundRobin, model: str, batch_size: int, images: int, data_dir: str, device: str, compiled: bool = False
+) -> None:
+    """Train in a plain loop over tensors in memory, on the device; `compiled` into CUDA graphs by torch.compile."""
     mnist = datasets.MNIST(data_dir)
     pixels, labels = mnist.data.unsqueeze(1).to(device), mnist.targets.to(device)
     net = NETWORKS[model]().to(device)
     optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
+
+    def loss_of(images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(net(images.float() / 255), labels)
+
+    if compiled:
+        loss_of = torch.compile(loss_of, mode="reduce-overhead")
     while True:
         turns.wait(images)
         for indices in torch.randperm(len(labels), device=device)[:images].split(batch_size):
-            loss = F.cross_entropy(net(pixels[indices].float() / 255), labels[indices])
+            loss = loss_of(pixels[indices], labels[indices])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -1,5 +1,6 @@
 """How fast networks are trained, validation and TensorBoard included where there is any."""
 
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,10 @@ PEER_IMAGES = 30_000
 """That others than this project train on in a turn: half a pass, so that a round does not take minutes."""
 
 
+BATCH_SIZES = {"cpu": [128], "gpu": [128, 512, 2048]}
+"""Images, where they are not set."""
+
+
 def training(config: BenchmarkConfig, data_dir: Path, accelerator: str, report: Report) -> dict[str, Seconds]:
     """Measure images/s of training.
 
@@ -26,40 +31,37 @@ def training(config: BenchmarkConfig, data_dir: Path, accelerator: str, report: 
     Returns:
         By title, by who was measured, the images/s of each round.
     """
-    device = "cpu" if accelerator == "cpu" else "cuda"
     parts = {}
     with tempfile.TemporaryDirectory() as outputs:
-        for model in config.models:
-            images = max(PEER_IMAGES // config.batch_size, 1) * config.batch_size
-            arguments = {
-                "model": model,
-                "batch_size": config.batch_size,
-                "images": images,
-                "data_dir": str(data_dir),
-                "device": device,
-            }
-            settings = {
-                augment: composed(
-                    [
-                        f"model={model}",
-                        f"augment={augment}",
-                        f"data.batch_size={config.batch_size}",
-                        f"data.dir={data_dir}",
-                        f"outputs_dir={outputs}",
-                        f"run_name={model}_{augment}",
-                        f"trainer.max_epochs={config.rounds + 2}",
-                        f"trainer.accelerator={accelerator}",
-                    ]
-                )
-                for augment in ("none", "handwriting")
-            }
-            contenders = [
-                Contender("this project", ours.train, {"settings": settings["none"]}),
-                Contender("this project, augment=handwriting", ours.train, {"settings": settings["handwriting"]}),
-                Contender(BASELINE, peers.bare, arguments),
-                Contender("torchvision's DataLoader", peers.examples, arguments),
-                Contender("the same in Lightning", peers.template, arguments),
+        for model, batch_size in itertools.product(config.models, config.batch_sizes or BATCH_SIZES[accelerator]):
+            where = [f"trainer.accelerator={accelerator}", f"data.dir={data_dir}", f"outputs_dir={outputs}"]
+            typed = [
+                f"model={model}",
+                f"data.batch_size={batch_size}",
+                f"trainer.max_epochs={config.rounds + 2}",
+                *where,
             ]
-            report(f"{model}:")
-            parts[f"{model}, batch {config.batch_size}"] = images_per_second(contenders, config.rounds, report)
+            contenders = _contenders(typed, data_dir, model, batch_size, "cpu" if accelerator == "cpu" else "cuda")
+            report(f"{model}, batch {batch_size}:")
+            parts[f"{model}, batch {batch_size}"] = images_per_second(contenders, config.rounds, report)
     return parts
+
+
+def _contenders(typed: list[str], data_dir: Path, model: str, batch_size: int, device: str) -> list[Contender]:
+    """Return this project's training, by the settings typed, and what one would use instead."""
+    images = max(PEER_IMAGES // batch_size, 1) * batch_size
+    peer = {"model": model, "batch_size": batch_size, "images": images, "data_dir": str(data_dir), "device": device}
+    ways = {"": "augment=none", ", augment=handwriting": "augment=handwriting"}
+    bare = [Contender(BASELINE, peers.bare, peer)]
+    if device == "cuda":
+        ways[", steps not captured"] = "trainer.capture=false"
+        bare.append(Contender(f"{BASELINE}, compiled", peers.bare, {**peer, "compiled": True}))
+    own = [
+        Contender(f"this project{what}", ours.train, {"settings": composed([*typed, way, f"run_name={number}"])})
+        for number, (what, way) in enumerate(ways.items())
+    ]
+    dataloaders = [
+        Contender("torchvision's DataLoader", peers.examples, peer),
+        Contender("the same in Lightning", peers.template, peer),
+    ]
+    return [*own, *bare, *dataloaders]
