@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from numbered import SIDE
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 from web_page import Page, serving
@@ -173,3 +175,14 @@ def draw(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return save
+
+
+@pytest.fixture
+def numbers() -> NDArray[np.int16]:
+    """Two digits that touch, one of them of two strokes apart, and a third of its own."""
+    page = np.zeros((SIDE, SIDE), dtype=np.int16)
+    page[40:85, 50:56] = 1
+    page[40:46, 56:90] = 2
+    page[70:85, 84:90] = 2
+    page[150:190, 100:104] = 3
+    return page

@@ -43,6 +43,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("seed=(1", "seed=(1: cannot be read as key=value"),
         ("data.val_size=0 + trainer.early_stopping.patience=2", "trainer.early_stopping.patience=2: must be null"),
         ("trainer.accelerator=cpu + trainer.precision=16-mixed", "trainer.precision=16-mixed: must be 32-true"),
+        ("trainer.capture=maybe", "trainer.capture=maybe: must be auto or false"),
         ("model=mlp + model.hidden=[10,null]", "must be a list of whole numbers"),
         ("model=mlp + model.input_range=[]", "model.input_range=[]: must be two finite numbers"),
         ("optimizer=lbfgs + trainer.precision=bf16-mixed", "trainer.precision=bf16-mixed: must be 32-true"),
@@ -68,7 +69,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("", "img: not given; write img=..."),
         ("img=", "img=: must be a file, a folder"),
         ("img=a.png + format=xml", "format=xml: must be one of table, json, csv"),
-        ("img=a.png + digits=two", "digits=two: must be one of auto, one, many"),
+        ("img=a.png + digits=two", "digits=two: must be one of auto, one"),
         ("img=a.png + reject=maybe", "reject=maybe: must be true or false"),
     ],
     "score": [
@@ -114,7 +115,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("modle=x", "modle=x: there is no setting modle; did you mean model?"),
     ],
     "benchmark": [
-        ("what=all", "what=all: must be one of train, predict"),
+        ("what=none", "what=none: must be one of train, predict, all, or null"),
         ("models=[]", "models=[]: must be a list of lenet5, sigmoid or both"),
         ("rounds=0", "rounds=0: must be 1 to 1000"),
     ],

@@ -29,7 +29,7 @@ BLOCKS = [block for text in TEXTS for block in re.findall(r"^```bash\n(.*?)^```"
 LINES = sorted({line for block in BLOCKS for line in block.splitlines()})
 SET_UP = "python3 -m venv .venv && . .venv/bin/activate && pip install uv && uv pip install -r requirements.txt && "
 RUN_ELSEWHERE = {
-    SET_UP + "pytest --cov": ".ci/run runs it, as it stands in the README; it is this test run",
+    SET_UP + "pytest": ".ci/run runs it, as it stands in the README; it is this test run",
     "pre-commit run --all-files": ".ci/run runs it",
     "python src/benchmark.py": "tests/benchmarks, with fewer images and rounds, as it starts processes of its own",
     "python src/benchmark.py what=predict": "tests/benchmarks",

@@ -2,32 +2,10 @@
 
 import numpy as np
 import pytest
+from numbered import SIDE, votes_of
 from numpy.typing import NDArray
 
-from digits.data.synthetic.pages import targets
-from digits.handwriting.grouping import INK, USUAL_SIZE, grouped
-
-Array = NDArray[np.float32]
-SIDE = 256
-
-
-def votes_of(numbers: NDArray[np.int16]) -> Array:
-    """What a network says that knows the digits, [3, height/2, width/2]."""
-    votes = targets(numbers)[1:, ::2, ::2].copy()
-    votes[:2] /= USUAL_SIZE
-    votes[2] -= np.log(USUAL_SIZE)
-    return votes
-
-
-@pytest.fixture
-def numbers() -> NDArray[np.int16]:
-    """Two digits that touch, one of them of two strokes apart, and a third of its own."""
-    page = np.zeros((SIDE, SIDE), dtype=np.int16)
-    page[40:85, 50:56] = 1
-    page[40:46, 56:90] = 2
-    page[70:85, 84:90] = 2
-    page[150:190, 100:104] = 3
-    return page
+from digits.handwriting.grouping import INK, grouped
 
 
 def test_what_votes_for_one_place_is_one_digit(numbers: NDArray[np.int16]) -> None:

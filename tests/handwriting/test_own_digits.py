@@ -14,7 +14,8 @@ from web_page import drawn
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
 from digits.handwriting import own_digits
-from digits.handwriting.page import normalize
+from digits.handwriting.page import find
+from digits.reading.reader import shipped_finder
 from digits.web.app import SIDE
 
 
@@ -28,18 +29,19 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_they_come_to_28x28_as_when_they_are_read(own: Path) -> None:
-    read = own_digits.read(own)
+    read = own_digits.read(own, shipped_finder())
     assert read.labels.tolist() == list(range(10))
-    seven = normalize(np.frombuffer(drawn("7"), dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32))
+    pixels = np.frombuffer(drawn("7"), dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32)
+    seven = find(pixels, shipped_finder()).whole
     assert seven is not None
-    np.testing.assert_array_equal(read.images[7], np.rint(seven * 255).astype(np.uint8))
+    np.testing.assert_array_equal(read.images[7], np.rint(seven.image * 255).astype(np.uint8))
 
 
 def test_what_is_not_one_digit_is_left_out(own: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("x_1.png", "25_1.png"):
         (own / name).write_bytes((own / "7_1.png").read_bytes())
     with caplog.at_level("INFO", logger="digits"):
-        assert len(own_digits.read(own).labels) == 10
+        assert len(own_digits.read(own, shipped_finder()).labels) == 10
     assert f"2 of 12 pictures in {own} are left out: not one digit" in caplog.text
 
 

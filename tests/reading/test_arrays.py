@@ -12,8 +12,8 @@ from conftest import Command
 from numpy.typing import NDArray
 
 from digits.data import mnist
+from digits.handwriting.normalize import in_mnist_form
 from digits.reading import many
-from digits.reading.arrays import in_mnist_form
 
 
 @pytest.fixture(scope="module")

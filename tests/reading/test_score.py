@@ -38,10 +38,10 @@ def test_the_score_has_kinds_writers_and_what_is_no_digit(command: Command, pict
     outcome = command("score", f"pictures={pictures}", "run=shipped", f"out={tmp_path / 'score'}")
     assert outcome.code == 0, outcome.err
     figures = json.loads((tmp_path / "score" / "score.json").read_text(encoding="utf-8"))
-    assert figures["all"] == {"pictures": 5, "right": 0.8, "rejected": 0.0}
+    assert figures["all"] == {"pictures": 5, "right": 0.8, "digits_wrong": 0.166667, "rejected": 0.0}
     assert figures["kinds"] == {
-        "one digit": {"pictures": 4, "right": 0.75, "rejected": 0.0},
-        "several digits": {"pictures": 1, "right": 1.0, "rejected": 0.0},
+        "one digit": {"pictures": 4, "right": 0.75, "digits_wrong": 0.25, "rejected": 0.0},
+        "several digits": {"pictures": 1, "right": 1.0, "digits_wrong": 0.0, "rejected": 0.0},
     }
     assert {writer: one["right"] for writer, one in figures["writers"].items()} == {"anna": 1.0, "bert": 0.5}
     assert figures["mean_over_writers"] == 0.75

@@ -53,16 +53,26 @@ def test_who_knows_the_page_has_no_loss_and_finds_every_digit(target: torch.Tens
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path: Path, data_dir: Path) -> None:
+def test_a_killed_run_ends_as_an_undisturbed_one_which_leaves_a_network(tmp_path: Path, data_dir: Path) -> None:
     typed = [*FEW, f"data.dir={data_dir}", f"outputs_dir={tmp_path}", "trainer.accelerator=cpu"]
     typed += ["trainer.checkpoint_every=0"]
     with pytest.raises(Killed):
         fitted([*typed, "run_name=killed"], [Kill(CHUNK, 3)])
     killed = fitted([*typed, "run_name=killed", "resume=auto"])
-    whole = fitted([*typed, "run_name=whole"])
+    whole = train(settings(*typed), typed)
     assert same(weights(killed), weights(whole))
     assert same(weights(killed, "best"), weights(whole, "best"))
     assert rows(killed) == rows(whole)
+    session = onnxruntime.InferenceSession(whole / "model.onnx")
+    picture = np.random.default_rng(0).random((2, 1, 96, 160), dtype=np.float32)  # of any size
+    ink, votes = session.run(["ink", "votes"], {"picture": picture})
+    assert (ink.shape, votes.shape) == ((2, 1, 96, 160), (2, 3, 48, 80))
+    assert 0 <= ink.min() <= ink.max() <= 1
+    assert runs.finished(str(tmp_path)) == []  # it reads no digits
+    figures = json.loads((whole / "metrics.json").read_text(encoding="utf-8"))
+    assert {"train/loss", "val/loss", "val/precision", "val/recall"} < figures.keys()
+    events = EventAccumulator(str(whole)).Reload()
+    assert set(events.Tags()["images"]) == {"data/pages", "val/ink"}
 
 
 @pytest.mark.parametrize(
@@ -78,19 +88,3 @@ def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path: Path, data_dir: Path)
 def test_settings_of_images_are_refused(typed: list[str], line: str) -> None:
     with pytest.raises(UserError, match=line):
         settings(*typed)
-
-
-@pytest.mark.slow
-def test_a_finished_run_leaves_a_network_for_pictures_of_any_size(tmp_path: Path, data_dir: Path) -> None:
-    typed = [*FEW, f"data.dir={data_dir}", f"outputs_dir={tmp_path}", "trainer.accelerator=cpu", "trainer.max_epochs=1"]
-    folder = train(settings(*typed), typed)
-    session = onnxruntime.InferenceSession(folder / "model.onnx")
-    picture = np.random.default_rng(0).random((2, 1, 96, 160), dtype=np.float32)
-    ink, votes = session.run(["ink", "votes"], {"picture": picture})
-    assert (ink.shape, votes.shape) == ((2, 1, 96, 160), (2, 3, 48, 80))
-    assert 0 <= ink.min() <= ink.max() <= 1
-    assert runs.finished(str(tmp_path)) == []  # it reads no digits
-    figures = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    assert {"train/loss", "val/loss", "val/precision", "val/recall"} < figures.keys()
-    events = EventAccumulator(str(folder)).Reload()
-    assert set(events.Tags()["images"]) == {"data/pages", "val/ink"}

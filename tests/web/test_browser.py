@@ -16,6 +16,7 @@ from playwright.sync_api import Page as Tab
 from web_page import Page
 
 from digits.handwriting import own_digits
+from digits.reading.reader import shipped_finder
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
@@ -189,7 +190,7 @@ def test_a_picture_is_read(browser: Browser, web: Page, way: str) -> None:
         expect(tab.locator("#labels button").first).to_be_disabled()  # it is saved
         tab.keyboard.press("Control+z")
         expect(tab.locator("#hint")).to_be_visible()
-    assert own_digits.read(web.own_digits).labels.tolist() == [5]
+    assert own_digits.read(web.own_digits, shipped_finder()).labels.tolist() == [5]
 
 
 def test_what_is_no_picture_is_said_and_the_drawing_stays(browser: Browser, web: Page) -> None:
@@ -208,7 +209,7 @@ def test_nothing_and_no_digit_are_shown(browser: Browser, web: Page) -> None:
         tab.locator("#file").set_input_files({"name": "a.png", "mimeType": "", "buffer": blank.getvalue()})
         expect(tab.locator("#confidence")).to_have_text("no ink")
         letter = io.BytesIO()
-        drawn_pages.page([("W", 100, 50)]).save(letter, "png")
+        drawn_pages.page([("E", 100, 50)]).save(letter, "png")
         tab.locator("#file").set_input_files({"name": "w.png", "mimeType": "image/png", "buffer": letter.getvalue()})
         expect(tab.locator("#digits")).to_have_text("?")
         expect(tab.locator("#confidence")).to_contain_text("not a digit (likeliest ")

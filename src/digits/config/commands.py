@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from digits.config.checks import Rule, Settings, between, distinct, not_empty, one_of
 
 Accelerator = Annotated[str, one_of("auto", "cpu", "gpu")]
-Digits = Annotated[str, one_of("auto", "one", "many")]
+Digits = Annotated[str, one_of("auto", "one")]
 """How many digits a picture has."""
 Name = Annotated[str | None, not_empty("a name")]
 Folder = Annotated[str | None, not_empty("a folder")]
@@ -26,7 +26,9 @@ class PredictConfig(Settings):
 
     img: Annotated[Any, PICTURES]
     run: str | None
+    pages: str | None
     digits: Digits
+    rotate: Annotated[str, one_of("auto", "0", "90", "180", "270")]
     reject: bool
     explain: Name
     annotate: Name
@@ -42,6 +44,7 @@ class ScoreConfig(Settings):
 
     pictures: Annotated[str, not_empty("a folder of LABEL_n.png, or an .npz file with x and y")]
     run: str | None
+    pages: str | None
     digits: Digits
     out: Folder
     outputs_dir: str
@@ -89,9 +92,9 @@ NETWORKS = distinct("a list of lenet5, sigmoid or both, none of them twice", {"l
 class BenchmarkConfig(Settings):
     """What to measure: conf/benchmark.yaml."""
 
-    what: Annotated[str, one_of("train", "predict")]
+    what: Annotated[str | None, one_of("train", "predict", "all")]
     models: Annotated[list[str], NETWORKS]
-    batch_size: Annotated[int, between(1, 30_000)]
+    batch_sizes: Annotated[list[int] | None, distinct("some of 1 to 30000, each once", range(1, 30_001).__contains__)]
     rounds: Annotated[int, between(1, 1000)]
     accelerator: Accelerator
     out: Folder

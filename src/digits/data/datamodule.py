@@ -19,6 +19,7 @@ from digits.data.synthetic import cache
 from digits.files import project_path
 from digits.formats.images import ImageSet
 from digits.handwriting import own_digits
+from digits.reading.reader import shipped_finder
 
 EVALUATION_BATCH_SIZE = 500
 """Images a forward pass without gradients: few enough that LeNet-5's maps stay in the processor's cache."""
@@ -92,7 +93,7 @@ class MNISTDataModule(L.LightningDataModule):
         if config.synthetic_per_batch:
             self._add(parts, self._drawn("digits"), config.synthetic_per_batch)
         if config.own_per_batch:
-            own = _tensors(own_digits.read(Path(config.own_digits or self.folder / "own_digits")))
+            own = _tensors(own_digits.read(Path(config.own_digits or self.folder / "own_digits"), shipped_finder()))
             self.own = ResidentImages(*own)
             self._add(parts, own, config.own_per_batch)
         if config.negatives_per_batch:

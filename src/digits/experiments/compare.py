@@ -23,7 +23,7 @@ from digits.experiments.composed import ComposedRun
 from digits.files import csv_text, made_folder, markdown_table, project_path, shown, write_picture, write_text
 from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
 from digits.models.build import build_network
-from digits.reading.reader import Reader
+from digits.reading.reader import Reader, shipped_finder
 from digits.reading.recognize import Recognizer, read_pages
 from digits.reading.score import Result, find_pages
 from digits.training.resume import load_settings
@@ -165,9 +165,9 @@ def _read(rows: list[Row], pictures: list[Labelled], errors: list[UserError]) ->
     """Read the labelled pictures with every run."""
     digits = [picture for picture in pictures if picture.label != NON_DIGIT]
     models = [folder / runs.MODEL_FILE for row in rows for folder in row.folders.values()]
-    recognizers = [Recognizer(Reader(model), "auto", reject=True) for model in models if digits]
+    recognizers = [Recognizer(Reader(model), shipped_finder()) for model in models if digits]
     correct = [0] * len(recognizers)
-    count, pages = 0, find_pages(digits, errors)
+    count, pages = 0, find_pages(digits, shipped_finder(), errors)
     while batch := list(itertools.islice(pages, PICTURES_TOGETHER)):
         count += len(batch)
         for number, recognizer in enumerate(recognizers):

@@ -12,9 +12,9 @@ Grey = NDArray[np.float32]
 """[height, width]."""
 Mask = NDArray[np.bool_]
 """[height, width]."""
-Value = TypeVar("Value", bound=np.generic)
 Place = tuple[slice, slice]
 """Rows and columns."""
+Value = TypeVar("Value", bound=np.generic)
 
 
 def label(mask: Mask, diagonal: bool = True) -> tuple[NDArray[np.int32], list[Place]]:

@@ -13,8 +13,9 @@ from PIL import Image
 from digits.errors import UserError, renamed_setting
 from digits.files import file_errors
 from digits.formats.images import ImageSet
+from digits.handwriting.find import Network
 from digits.handwriting.labelled import find_labelled
-from digits.handwriting.page import normalize
+from digits.handwriting.page import find
 
 log = logging.getLogger("digits")
 
@@ -22,11 +23,12 @@ MAX_SAVED = 10_000
 """Pictures in the folder: more than anybody draws, and less than fills a disk."""
 
 
-def read(folder: Path) -> ImageSet:
+def read(folder: Path, network: Network) -> ImageSet:
     """Bring each picture of one digit in a folder to 28x28; others are left out, and their number is logged.
 
     Args:
         folder: pictures named LABEL_n, or an .npz file, as score.py takes them.
+        network: the page network.
 
     Returns:
         Images, uint8 [N, 28, 28], bright ink on black, and labels, int64 [N], 0 to 9.
@@ -48,11 +50,11 @@ def read(folder: Path) -> ImageSet:
         log.info("%d of %d pictures in %s are left out: not one digit", others, len(labelled), folder)
     images = []
     for picture in single:
-        image = normalize(picture.brightness())
-        if image is None:
+        digit = find(picture.brightness(), network).whole
+        if digit is None:
             name = picture.source if isinstance(picture.source, Path) else picture.name
             raise UserError(f"{name}: has no ink; take it away")
-        images.append(np.rint(image * 255).astype(np.uint8))
+        images.append(np.rint(digit.image * 255).astype(np.uint8))
     return ImageSet(np.stack(images), np.array([int(picture.label) for picture in single], dtype=np.int64))
 
 

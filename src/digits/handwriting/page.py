@@ -1,108 +1,105 @@
-"""A picture's ink, its digits and what each of them becomes: the way from a picture to 28x28, step by step."""
+"""A picture and the digits on it: the way from a picture to 28x28, step by step."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
+from itertools import product
+from statistics import median
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from digits.handwriting.ink import find_ink, marks, threshold, without_rules
-from digits.handwriting.morphology import Grey, Mask, blur, spread
-from digits.handwriting.normalize import form
-from digits.handwriting.segment import MOST_PIECES, Box, Piece, group, pieces, rows
+from digits.handwriting.boxes import Box
+from digits.handwriting.find import Found, Network, Seen, find_digits, grouped_as_one
+from digits.handwriting.morphology import Grey
+from digits.handwriting.normalize import SIDE, in_mnist_form
 
-MOST_CUTS = 4
-"""Places of each kind at which touching digits may be parted."""
+Place = TypeVar("Place")
 
-NARROWEST = 0.12
-"""Of its height: what is narrower than that is no digit that was cut off."""
+ROW = 0.4
+"""The share of the lower one's height over which two digits must stand beside each other to be in one row."""
+
+NEXT, BELOW = 1.0, 0.2
+"""Times a digit's height that the next one in a row is to the right at most, and below or above."""
+
+OVER = 0.2
+"""The share of the narrower one's width over which a digit must stand over another one to be in a row of its own."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A picture and its ink."""
+    """A picture and its digits."""
 
     brightness: Grey
     """0 to 255."""
-    ink: Grey
-    """How much ink each pixel has, 0 to 1."""
-    level: float
-    """The amount that parts ink and paper."""
-    marks: Mask
-    """What is ink, rules of the paper included."""
-    labels: NDArray[np.int32]
-    """The number of the piece of ink that each pixel belongs to, 0 for none."""
-    pieces: list[Piece]
-    """Without specks and without what only reaches in from outside; none where there is no ink."""
+    seen: list[Seen]
+    """What the page network says of it at each size, the best one first."""
+    digits: list[Found]
+    """In no order."""
+    turns: int = 0
+    """Quarter turns clockwise, by which it was turned to be read; its brightness is as it was before."""
 
     @property
-    def whole(self) -> Piece:
-        """All ink as one digit; there has to be some."""
-        return reduce(or_, self.pieces)
-
-    @property
-    def rows(self) -> list[list[Piece]]:
-        """The ink as several digits, in the order of reading; all as one, if there is too much for digits."""
-        return [[self.whole]] if len(self.pieces) > MOST_PIECES else rows(group(self.pieces))
-
-    def cropped(self, piece: Piece) -> Grey:
-        """Cut out a piece: its ink in [0, 1] with its soft edges, and nothing else."""
-        inside = piece.box.slices
-        mask = np.isin(self.labels[inside], piece.labels)
-        near = spread(mask, 3, 3)
-        return np.where(near & (self.ink[inside] > self.level / 2), self.ink[inside], 0)
-
-    def image(self, piece: Piece) -> Grey:
-        """Bring a piece to MNIST's form, float32 [28, 28] in [0, 1], bright ink on black."""
-        return form(self.cropped(piece))
-
-    def cuts(self, piece: Piece) -> list[int]:
-        """Return the columns at which touching digits may be parted, from left to right.
-
-        There the ink is least, or its upper and lower edge come nearest: where two round strokes meet it is thick.
-        """
-        mask = np.isin(self.labels[piece.box.slices], piece.labels)
-        height, width = mask.shape
-        amount = mask.sum(axis=0)
-        reach = np.where(amount, height - mask.argmax(axis=0) - mask[::-1].argmax(axis=0), 0)
-        margin = max(1, int(NARROWEST * height))
-        cuts: set[int] = set()
-        for depth in (amount, reach):
-            smooth = blur(depth[None].astype(np.float32), width // 30 | 1)
-            lows = np.flatnonzero(smooth[0] == spread(smooth, 1, 2 * margin + 1, np.minimum)[0])
-            lows = lows[(lows >= margin) & (lows < width - margin)]
-            cuts.update(int(x) for x in lows[np.argsort(smooth[0, lows], kind="stable")][:MOST_CUTS])
-        return [piece.box.left + x for x in sorted(cuts)]
-
-    def between(self, piece: Piece, left: int, right: int) -> Piece | None:
-        """Return what a piece has from one column to before another; None if there is no ink."""
-        box = Box(piece.box.top, left, piece.box.bottom, right)
-        mask = np.isin(self.labels[box.slices], piece.labels)
-        lines, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not lines.size:
-            return None
-        top, left = box.top + int(lines[0]), box.left + int(columns[0])
-        return Piece(Box(top, left, box.top + int(lines[-1]) + 1, box.left + int(columns[-1]) + 1), piece.labels)
+    def whole(self) -> Found | None:
+        """All ink as one digit; None where there is none at all."""
+        return next(filter(None, map(grouped_as_one, self.seen)), None)
 
 
-def find(brightness: Grey) -> Page:
-    """Find the ink of a picture.
+def in_rows(places: Iterable[Place], box_of: Callable[[Place], Box]) -> list[list[Place]]:
+    """Bring what stands on a page in the order of reading: rows from top to bottom, in each from left to right.
+
+    Args:
+        places: what stands there.
+        box_of: returns the box of each.
+    """
+    lines: list[list[Place]] = []
+    for place in sorted(places, key=lambda place: box_of(place).top + box_of(place).bottom):
+        box = box_of(place)
+        for line in reversed(lines):
+            # a row may lean, so the neighbour to compare with is the nearest one
+            nearest = min((box_of(other) for other in line), key=lambda other: abs(other.left - box.left))
+            beside = min(box.bottom, nearest.bottom) - max(box.top, nearest.top)
+            if beside > ROW * min(box.height, nearest.height):
+                line.append(place)
+                break
+        else:
+            lines.append([place])
+    rows: list[list[Place]] = []
+    for line in lines:
+        if rows and _side_by_side(list(map(box_of, rows[-1])), list(map(box_of, line))):
+            rows[-1] += line
+        else:
+            rows.append(line)
+    return [sorted(row, key=lambda place: box_of(place).left) for row in rows]
+
+
+def _side_by_side(upper: list[Box], lower: list[Box]) -> bool:
+    """Whether two rows are one that goes up or down: no digit stands over another, and neighbours meet."""
+    pairs = list(product(upper, lower))
+    gaps = [max(one.left, other.left) - min(one.right, other.right) for one, other in pairs]
+    if any(-gap > OVER * min(one.width, other.width) for gap, (one, other) in zip(gaps, pairs, strict=True)):
+        return False
+    height = median(box.height for box in (*upper, *lower))
+    one, other = pairs[gaps.index(min(gaps))]
+    below = max(one.top, other.top) - min(one.bottom, other.bottom)
+    return min(gaps) < NEXT * height and below < BELOW * height
+
+
+def find(brightness: Grey, network: Network, turns: int = 0) -> Page:
+    """Find the digits of a picture.
 
     Args:
         brightness: float32 [height, width], 0 to 255, dark ink on light or light on dark.
+        network: the page network.
+        turns: quarter turns clockwise, by which the picture is turned before.
     """
-    ink = find_ink(brightness)
-    if ink is None:
-        nothing = np.zeros(brightness.shape, dtype=np.int32)
-        return Page(brightness, nothing.astype(np.float32), 1.0, nothing.astype(bool), nothing, [])
-    level = threshold(ink)
-    marked = marks(ink, level)
-    labels, kept = pieces(without_rules(marked))
-    return Page(brightness, ink, level, marked, labels, kept)
+    turned = np.ascontiguousarray(np.rot90(brightness, -turns))
+    if brightness.shape == (SIDE, SIDE) and in_mnist_form(turned.astype(np.uint8)[None]).all():
+        seen = _one_digit(turned)
+        return Page(brightness, [seen], [place for place in [grouped_as_one(seen)] if place], turns)
+    return Page(brightness, *find_digits(turned, network), turns)
 
 
-def normalize(brightness: Grey) -> Grey | None:
-    """Bring a picture of one digit to MNIST's form, float32 [28, 28] in [0, 1]; None where there is no ink."""
-    page = find(brightness)
-    return page.image(page.whole) if page.pieces else None
+def _one_digit(image: Grey) -> Seen:
+    """Return what there is to be seen on an image in MNIST's form: it has been cut to the ink of one digit."""
+    ink = image * np.float32(1 / 255)
+    return Seen(image, ink, (ink > 0).astype(np.int32), 1.0)

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from digits.handwriting.boxes import Box
 from digits.handwriting.normalize import with_usual_strokes
 from digits.handwriting.page import Page
-from digits.handwriting.segment import Box
 from digits.reading.recognize import Digit, Rows
 
 PANEL, GAP, CAPTION = 300, 12, 22
@@ -42,20 +42,19 @@ def on_paper(picture: Image.Image) -> Image.Image:
 def explain(page: Page, rows: Rows) -> Image.Image:
     """Lay the steps from the picture to what the network saw side by side, those of each digit in a line below."""
     digits = [digit for row in rows for digit in row][:MAX_SHOWN]
-    kept = np.isin(page.labels, [label for digit in digits for label in digit.piece.labels])
-    boxes = _grey(1 - kept * 0.85 - (page.marks & ~kept) * 0.15)
+    boxes = _grey(page.brightness / 255)
     pen = ImageDraw.Draw(boxes)
     for digit in digits:
         _box(pen, digit.box, digit, max(1, max(boxes.size) // 200))
     lines = [
         [
             ("the picture's brightness", _grey(page.brightness / 255)),
-            ("the ink, the light evened out", _grey(1 - page.ink)),
-            ("what is read; pale: left out", boxes),
+            ("the ink of digits", _grey(1 - page.seen[0].ink)),
+            ("what is read", boxes),
         ]
     ]
     for digit in digits:
-        ink = page.cropped(digit.piece)
+        ink = digit.place.cropped
         answer = f"{digit.probabilities.argmax()} with {digit.confidence:.1%}"
         lines.append(
             [

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.handwriting.load import brightness, open_picture
-from digits.handwriting.page import Page, find
-from digits.reading.arrays import in_mnist_form, read_images
+from digits.handwriting.normalize import in_mnist_form
+from digits.handwriting.page import Page
+from digits.reading.arrays import read_images
 from digits.reading.predictions import Prediction, of_image, of_picture, printable
-from digits.reading.reader import Reader
+from digits.reading.reader import PageReader, Reader
 from digits.reading.recognize import Recognizer, Rows, read_pages
 
 WORTH_IT = 2.0
@@ -38,16 +39,16 @@ class Source:
     image: NDArray[np.uint8] | None = None
     """[height, width], of an .npz; None where `name` is the file."""
 
-    def open(self) -> tuple[float, Page]:
-        """Find its ink; return how much it was reduced, and its page.
+    def open(self) -> tuple[float, NDArray[np.float32]]:
+        """Return how much it was reduced, and its brightness, [height, width], 0 to 255.
 
         Raises:
             UserError: if it cannot be read.
         """
         if self.image is not None:
-            return 1.0, find(self.image.astype(np.float32))
+            return 1.0, self.image.astype(np.float32)
         picture = open_picture(self.name)
-        return picture.reduction, find(brightness(picture.image))
+        return picture.reduction, brightness(picture.image)
 
 
 Read = tuple[list[Prediction], list[UserError]]
@@ -68,8 +69,8 @@ def read(
     def pages() -> Iterator[tuple[tuple[Path, float], Page]]:
         for source in sources:
             try:
-                reduction, page = source.open()
-                yield (source.name, reduction), page
+                reduction, pixels = source.open()
+                yield (source.name, reduction), recognizer.find(pixels)
             except UserError as error:
                 errors.append(error)
 
@@ -109,10 +110,12 @@ def read_on_all_cores(recognizer: Recognizer, sources: list[Source]) -> Read:
         errors: list[UserError] = []
         return [prediction for prediction, _, _ in read(recognizer, sources, errors)], errors
     parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
-    model = recognizer.reader.path
+    paths = recognizer.reader.path, recognizer.finder.path
     # spawn, because a process with threads, as ONNX Runtime has them, cannot be forked safely
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, context, _begin, (model, recognizer.digits, recognizer.reject)) as processes:
+    with ProcessPoolExecutor(
+        cores, context, _begin, (*paths, recognizer.digits, recognizer.reject, recognizer.rotate)
+    ) as processes:
         predictions, errors_of_parts = zip(*processes.map(_read_part, parts), strict=True)
     return list(chain.from_iterable(predictions)), list(chain.from_iterable(errors_of_parts))
 
@@ -121,8 +124,9 @@ _recognizers: list[Recognizer] = []
 """Of a process that reads for another one: its own."""
 
 
-def _begin(model: Path, digits: str, reject: bool) -> None:
-    _recognizers.append(Recognizer(Reader(model, threads=1), digits, reject))
+def _begin(model: Path, pages: Path, digits: str, reject: bool, rotate: str) -> None:
+    finder = PageReader(pages, threads=1)
+    _recognizers.append(Recognizer(Reader(model, threads=1), finder, digits, reject, rotate))
 
 
 def _read_part(sources: list[Source]) -> Read:

@@ -13,7 +13,7 @@ from digits.reading.arrays import is_array_file
 from digits.reading.explain import annotate, explain
 from digits.reading.many import Source, read, read_array, read_on_all_cores
 from digits.reading.predictions import Prediction, as_csv, as_json, as_table
-from digits.reading.reader import Reader, find_model
+from digits.reading.reader import PageReader, Reader, find_finder, find_model
 from digits.reading.recognize import Recognizer
 
 
@@ -43,7 +43,8 @@ def predict(config: PredictConfig) -> None:
         raise UserError(f"{picture_setting}: is for picture files, and {arrays} has arrays")
     explained = None if config.explain is None else made_folder("explain", Path(config.explain).expanduser())
     reader = Reader(model, config.accelerator)
-    recognizer = Recognizer(reader, config.digits, config.reject)
+    finder = PageReader(find_finder(config.pages), config.accelerator)
+    recognizer = Recognizer(reader, finder, config.digits, config.reject, config.rotate)
     sys.stderr.write(f"reading with {reader.title}\n")
     if picture_setting is None:
         predictions = _read(recognizer, files, errors)

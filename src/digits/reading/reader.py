@@ -15,6 +15,12 @@ from digits.reading import onnxfile
 SHIPPED = Path(__file__).with_name("shipped.onnx")
 """The network that comes with the project: `python src/train.py experiment=shipped` made it."""
 
+SHIPPED_PAGES = Path(__file__).with_name("pages.onnx")
+"""The page network, likewise: `python src/train.py model=pages`."""
+
+Signature = tuple[tuple[str, tuple[int | str, ...]], ...]
+"""Names, and shapes without the first dimension; text stands for any length."""
+
 MAX_MODEL = 256 * 2**20
 """Bytes; ours have some MB at most, so a larger file is something else."""
 
@@ -30,32 +36,35 @@ MAX_MEMORY = 2 * 2**30
 """Bytes, of what all networks compute on the processor, so that a stranger's cannot fill the memory."""
 
 
-class Reader:
-    """A model.onnx, ready to read; it holds no code, and no weights in other files are loaded.
+class Network:
+    """An .onnx file, ready to compute with; it holds no code, and no weights in other files are loaded.
 
     Args:
         path: the file.
+        setting: what names it, for errors.
+        signature: the name and the shape behind N of its input and outputs; text stands for any length.
         accelerator: cpu, or gpu for an NVIDIA GPU.
         threads: to compute with; 0 for as many as there are cores.
 
     Raises:
-        UserError: if the file is not there or is not a network from 28x28 images to ten probabilities, or ONNX Runtime
-            finds no usable GPU.
+        UserError: if the file is not there or is not such a network, or ONNX Runtime finds no usable GPU.
     """
 
-    def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
+    def __init__(
+        self, path: Path, setting: str, signature: Signature, accelerator: str = "cpu", threads: int = 0
+    ) -> None:
         self.path = path
+        self.what = f"{setting}={path}"
         try:
             if path.stat().st_size > MAX_MODEL:
                 raise UserError(
-                    f"run={path}: has {path.stat().st_size} bytes; a model.onnx of this project is far smaller"
+                    f"{self.what}: has {path.stat().st_size} bytes; a model.onnx of this project is far smaller"
                 )
             content = path.read_bytes()
         except OSError as error:
-            raise UserError(
-                f"run={path}: cannot be read ({error.strerror}); give a run's folder or an .onnx file"
-            ) from error
-        onnxfile.check(content, f"run={path}")
+            expected = "give a run's folder or an .onnx file"
+            raise UserError(f"{self.what}: cannot be read ({error.strerror}); {expected}") from error
+        onnxfile.check(content, self.what)
         providers = _providers(accelerator)
         onnxruntime.set_default_logger_severity(4)  # what it would print, the error below says in a line
         options = onnxruntime.SessionOptions()
@@ -67,19 +76,61 @@ class Reader:
             self.session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=fallback)
             self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
             parts = [*self.session.get_inputs(), *self.session.get_outputs()]
-            signature = [(part.name, part.type, part.shape[1:]) for part in parts]
+            own = [(part.name, part.type, part.shape[1:]) for part in parts]
         except Exception as error:  # onnxruntime's errors have no common class
-            raise UserError(
-                f"run={path}: not an ONNX file that can be run; give a run's folder or its model.onnx"
-            ) from error
+            expected = "give a run's folder or its model.onnx"
+            raise UserError(f"{self.what}: not an ONNX file that can be run; {expected}") from error
         if self.session.get_providers()[0] != providers[0]:  # it goes on without a GPU, and says nothing
             raise UserError("accelerator=gpu: ONNX Runtime finds no usable NVIDIA GPU; look at nvidia-smi, or use cpu")
+        if not _fits(own, signature):
+            parts_there = ", ".join(f"{name} {shape}" for name, _, shape in own)
+            expected = " to ".join(f"{name} [N, {', '.join(map(str, shape))}]" for name, shape in signature)
+            raise UserError(f"{self.what}: is another kind of network (N x {parts_there}); this needs {expected}")
+
+    def compute(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return the outputs.
+
+        Raises:
+            UserError: if they cannot be computed.
+        """
+        names = [part.name for part in self.session.get_outputs()]
+        try:
+            outputs: list[NDArray[np.float32]] = self.session.run(names, {self.session.get_inputs()[0].name: images})
+        except Exception as error:  # onnxruntime's errors have no common class
+            message = " ".join(str(error).split())
+            reason = f"takes more than {MAX_MEMORY} bytes of memory" if "arena" in message else message[:200]
+            raise UserError(f"{self.what}: cannot be computed ({reason}); give another network") from error
+        return outputs
+
+
+def _fits(parts: list[tuple[str, str, list[Any]]], signature: Signature) -> bool:
+    """Whether inputs and outputs are as they must be."""
+    if len(parts) != len(signature):
+        return False
+    return all(
+        (name, kind) == (expected, "tensor(float)")
+        and len(shape) == len(lengths)
+        and all(isinstance(known, str) or known == length for known, length in zip(lengths, shape, strict=True))
+        for (name, kind, shape), (expected, lengths) in zip(parts, signature, strict=True)
+    )
+
+
+class Reader(Network):
+    """The network that says which digit an image is.
+
+    Args:
+        path: a model.onnx.
+        accelerator: cpu, or gpu for an NVIDIA GPU.
+        threads: to compute with; 0 for as many as there are cores.
+
+    Raises:
+        UserError: if the file is not there or is not a network from 28x28 images to ten probabilities, or ONNX Runtime
+            finds no usable GPU.
+    """
+
+    def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
+        super().__init__(path, "run", (("image", (1, 28, 28)), ("probabilities", (10,))), accelerator, threads)
         self.at_once = TOGETHER[accelerator]
-        ours = [("image", "tensor(float)", [1, 28, 28]), ("probabilities", "tensor(float)", [10])]
-        if signature != ours:
-            parts_there = ", ".join(f"{name} {shape}" for name, _, shape in signature)
-            expected = "image [N, 1, 28, 28] to probabilities [N, 10]"
-            raise UserError(f"run={path}: is another kind of network (N x {parts_there}); this needs {expected}")
 
     @property
     def title(self) -> str:
@@ -106,21 +157,42 @@ class Reader:
             batch: NDArray[Any] = images[start : start + self.at_once, None]
             if batch.dtype == np.uint8:
                 batch = batch * np.float32(1 / 255)
-            probabilities[start : start + self.at_once] = self._computed(batch)
+            (computed,) = self.compute(batch)
+            if computed.shape != (len(batch), CLASSES):
+                shape = list(computed.shape)
+                raise UserError(f"run={self.path}: gives {shape} for {len(batch)} images; must give [N, {CLASSES}]")
+            probabilities[start : start + self.at_once] = computed
         return probabilities
 
-    def _computed(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        try:
-            outputs: list[NDArray[np.float32]] = self.session.run(["probabilities"], {"image": images})
-        except Exception as error:  # onnxruntime's errors have no common class
-            message = " ".join(str(error).split())
-            reason = f"takes more than {MAX_MEMORY} bytes of memory" if "arena" in message else message[:200]
-            raise UserError(f"run={self.path}: cannot be computed ({reason}); give another network") from error
-        (probabilities,) = outputs
-        if probabilities.shape != (len(images), CLASSES):
-            shape = list(probabilities.shape)
-            raise UserError(f"run={self.path}: gives {shape} for {len(images)} images; must give [N, {CLASSES}]")
-        return probabilities
+
+class PageReader(Network):
+    """The network that finds the ink of digits.
+
+    Args:
+        path: a model.onnx of train.py model=pages.
+        accelerator: cpu, or gpu for an NVIDIA GPU.
+        threads: to compute with; 0 for as many as there are cores.
+
+    Raises:
+        UserError: if the file is not there or is not such a network.
+    """
+
+    def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
+        sides = ("height", "width")
+        signature = (("picture", (1, *sides)), ("ink", (1, *sides)), ("votes", (3, "height/2", "width/2")))
+        super().__init__(path, "pages", signature, accelerator, threads)
+
+    def __call__(self, pictures: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the probability of ink and the votes, as models/pagenet.py says.
+
+        Args:
+            pictures: float32 [N, 1, height, width] in [0, 1].
+        """
+        ink, votes = self.compute(pictures)
+        count, _, height, width = pictures.shape
+        if ink.shape != pictures.shape or votes.shape != (count, 3, height // 2, width // 2):
+            raise UserError(f"{self.what}: gives {list(ink.shape)} and {list(votes.shape)} for {list(pictures.shape)}")
+        return ink, votes
 
 
 @cache
@@ -156,11 +228,32 @@ def find_model(run: str | None, outputs_dir: str) -> Path:
     if run is None:
         newest = runs.newest_finished(outputs_dir)
         return SHIPPED if newest is None else newest / runs.MODEL_FILE
-    if run == "shipped":
-        return SHIPPED
+    return SHIPPED if run == "shipped" else _model_of("run", run)
+
+
+def find_finder(run: str | None) -> Path:
+    """Return the model.onnx of the page network to read with.
+
+    Args:
+        run: the folder of a run of model=pages, an .onnx file, or `shipped`, as None.
+
+    Raises:
+        UserError: if there is no such run, or it never finished.
+    """
+    return SHIPPED_PAGES if run in (None, "shipped") else _model_of("pages", str(run))
+
+
+@cache
+def shipped_finder() -> PageReader:
+    """Open the shipped page network, once."""
+    return PageReader(SHIPPED_PAGES)
+
+
+def _model_of(setting: str, run: str) -> Path:
     path = Path(run).expanduser()
     if not path.is_dir():
         return path
     if not (path / runs.MODEL_FILE).exists():
-        raise UserError(f"run={run}: has no {runs.MODEL_FILE}, so it never finished; go on with train.py resume={run}")
+        expected = f"go on with train.py resume={run}"
+        raise UserError(f"{setting}={run}: has no {runs.MODEL_FILE}, so it never finished; {expected}")
     return path / runs.MODEL_FILE

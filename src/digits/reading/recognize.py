@@ -1,46 +1,36 @@
-"""Read the digits of pictures: one or several on each, touching ones parted, and non-digits told from digits."""
+"""Read the digits that were found on pictures, and tell non-digits from digits."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.handwriting.page import Page
-from digits.handwriting.segment import Box, Piece
-from digits.reading.reader import Reader
+from digits.handwriting.boxes import Box
+from digits.handwriting.find import Found
+from digits.handwriting.page import Page, find, in_rows
+from digits.reading.reader import PageReader, Reader
 
 UNREADABLE = "?"
 """The answer where there is none; the reason says why."""
-
-FEW = 3
-"""Pieces of ink that may be one digit after all; more are several."""
-
-SURE = 0.9
-"""The confidence from which on one digit is not tried as several."""
-
-WIDE, WIDE_ALONE = 0.75, 1.1
-"""Of its height: what is narrower is not tried as several digits that touch, on a page of digits and alone."""
 
 
 @dataclass(frozen=True)
 class Digit:
     """What was read in one place of a picture."""
 
-    piece: Piece
+    place: Found
+    """In the picture as it was turned."""
+    box: Box
+    """Where it stands, in the pixels of the picture as it was reduced."""
     image: NDArray[np.float32]
     """What the network saw, float32 [28, 28] in [0, 1]."""
     probabilities: NDArray[np.float32]
     """Of the digits 0 to 9."""
     rejected: bool
     """Whether it is a non-digit."""
-
-    @property
-    def box(self) -> Box:
-        """Where it stands, in the pixels of the picture as it was reduced."""
-        return self.piece.box
 
     @property
     def confidence(self) -> float:
@@ -52,6 +42,25 @@ class Digit:
         """The likeliest digit, or `?`."""
         return UNREADABLE if self.rejected else str(self.probabilities.argmax())
 
+
+SENSIBLE = 0.86
+"""How sure both networks are of the digits of a page that lies upright, on the mean."""
+
+CLEARLY = 0.05
+"""How much surer of its digits they must be when it is turned."""
+
+DOUBTFUL, SIGN = 0.65, 0.3
+"""How sure both networks must be of several digits on a picture, on the mean, or it shows something else; and how much
+what is rejected counts in it, which may be a sign between digits."""
+
+UNSURE = 0.7
+"""How sure the page network must be of what the digit network rejects, for it to be worth a `?` in the answer."""
+
+FAINTEST = 0.2
+"""How sure the page network must be of the ink of a picture on which it finds no digit, for all of it to be one."""
+
+FEW = 3
+"""Digits that say nothing of how a page lies."""
 
 PICTURES_TOGETHER = 512
 """How many pictures go through the network together."""
@@ -69,97 +78,87 @@ class Recognizer:
     """Reads the digits of pictures.
 
     Args:
-        reader: the network.
-        digits: `one` digit a picture, `many`, or `auto`: as many as there seem to be.
+        reader: the network that says which digit it is.
+        finder: the page network.
+        digits: `one` digit a picture, or `auto`: as many as there seem to be.
         reject: whether non-digits are answered with `?`.
+        rotate: by how many degrees clockwise a picture is turned before; `auto`: as it lies, or as its digits say
+            clearly.
     """
 
-    def __init__(self, reader: Reader, digits: str, reject: bool) -> None:
+    def __init__(
+        self, reader: Reader, finder: PageReader, digits: str = "auto", reject: bool = True, rotate: str = "auto"
+    ) -> None:
         self.reader = reader
+        self.finder = finder
         self.digits = digits
         self.reject = reject
+        self.rotate = rotate
         self.threshold = reader.threshold if reject else 0.0
 
+    def find(self, brightness: NDArray[np.float32]) -> Page:
+        """Find the digits of a picture, float32 [height, width], 0 to 255."""
+        return find(brightness, self.finder, 0 if self.rotate == "auto" else int(self.rotate) // 90)
+
     def read(self, pages: list[Page]) -> list[Rows]:
-        """Read the digits of each page, no rows where there is no ink; what is sure to be needed is read at once."""
-        layouts = [self._layouts(page) for page in pages]
-        wanted = [
-            (page, piece)
-            for page, layout in zip(pages, layouts, strict=True)
-            for rows in layout
-            for row in rows
-            for piece in row
-        ]
-        digits = iter(self._look(wanted))
-        predictions = []
-        for page, layout in zip(pages, layouts, strict=True):
-            looked = [[[next(digits) for _ in row] for row in rows] for rows in layout]
-            best = max(looked, key=_mean_confidence, default=[])
-            if self.digits != "one":
-                alone = self.digits == "auto" and sum(map(len, best)) == 1
-                best = [self._parted(page, row, alone) for row in best]
-            predictions.append(best)
-        return predictions
+        """Read the digits of each page, all together; no rows where there is no ink."""
+        places = [self._places(page) for page in pages]
+        digits = iter(self._look([(page, place) for page, found in zip(pages, places, strict=True) for place in found]))
+        read = [[next(digits) for _ in found] for found in places]
+        if self.rotate == "auto" and self.digits == "auto":
+            read = [self._turned(page, digits) for page, digits in zip(pages, read, strict=True)]
+        return [self._in_rows(digits) for digits in read]
 
-    def _layouts(self, page: Page) -> list[list[list[Piece]]]:
-        """Return the ways in which a page may be laid out: as one digit, as several, or either."""
-        if not page.pieces:
+    def _places(self, page: Page) -> list[Found]:
+        if self.digits == "auto" and page.digits:
+            return page.digits
+        least = FAINTEST if self.digits == "auto" else 0.0
+        return [] if page.whole is None or page.whole.sureness < least else [page.whole]
+
+    def _in_rows(self, digits: list[Digit]) -> Rows:
+        """Bring the digits of a picture in rows, without what neither network takes for one."""
+        if self.reject and len(digits) > 1:
+            weights = [SIGN if digit.rejected else 1.0 for digit in digits]
+            if fmean([digit.confidence * digit.place.sureness for digit in digits], weights) < DOUBTFUL:
+                digits = [replace(digit, rejected=True) for digit in digits]
+            else:
+                digits = [digit for digit in digits if not digit.rejected or digit.place.sureness > UNSURE]
+        return in_rows(digits, lambda digit: digit.place.box)
+
+    def _turned(self, page: Page, digits: list[Digit]) -> list[Digit]:
+        """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most."""
+        best, lying = digits, _sense(digits)
+        if len(digits) < FEW or (lying and fmean(lying) > SENSIBLE):
+            return digits
+        for turns in (1, 2, 3):
+            other = find(page.brightness, self.finder, turns)
+            read = self._look([(other, place) for place in other.digits])
+            sense, most = _sense(read), _sense(best)
+            clearly = CLEARLY if best is digits else 0.0
+            if len(sense) >= FEW and sum(sense) >= sum(lying) and fmean(sense) > fmean(most or [0.0]) + clearly:
+                best = read
+        return best
+
+    def _look(self, places: list[tuple[Page, Found]]) -> list[Digit]:
+        if not places:
             return []
-        if self.digits == "one":
-            return [[[page.whole]]]
-        rows = page.rows
-        count = sum(len(row) for row in rows)
-        if self.digits == "many" or count > FEW:
-            return [rows]
-        return [[[page.whole]]] if count == 1 else [[[page.whole]], rows]
-
-    def _parted(self, page: Page, row: list[Digit], alone: bool) -> list[Digit]:
-        """Part the digits of a row that touch.
-
-        What stands alone may also be a letter. That is made of strokes, and a bare stroke looks like a 1; so there
-        only parts count that are sure, and are not a 1.
-        """
-        parted = []
-        for digit in row:
-            parts = [digit]
-            if digit.confidence < SURE and digit.box.width > (WIDE_ALONE if alone else WIDE) * digit.box.height:
-                parts = self._parts(page, digit)
-            doubtful = [part for part in parts if part.rejected or (alone and _like_a_stroke(part))]
-            parted += [digit] if doubtful else parts
-        return parted
-
-    def _parts(self, page: Page, digit: Digit) -> list[Digit]:
-        """Part a digit that may be several, where the network is surer of the parts than of the whole.
-
-        All pieces between two cuts are read, and of all ways from left to right the one is taken whose confidences have
-        the largest product (Matan, Burges, LeCun, Denker 1992, Multi-digit recognition using a space displacement
-        neural network, compare such graphs).
-        """
-        ends = [digit.box.left, *page.cuts(digit.piece), digit.box.right]
-        spans = [(i, j) for j in range(1, len(ends)) for i in range(j)]
-        pieces = {span: page.between(digit.piece, ends[span[0]], ends[span[1]]) for span in spans}
-        there = {span: piece for span, piece in pieces.items() if piece is not None}
-        looked = dict(zip(there, self._look([(page, piece) for piece in there.values()]), strict=True))
-        best: list[tuple[float, list[Digit]]] = [(1.0, [])]
-        for j in range(1, len(ends)):
-            ways = [
-                (best[i][0] * looked[i, j].confidence, [*best[i][1], looked[i, j]])
-                if (i, j) in looked
-                else (best[i][0], best[i][1])
-                for i in range(j)
-            ]
-            best.append(max(ways, key=lambda way: way[0]))
-        return best[-1][1]
-
-    def _look(self, wanted: list[tuple[Page, Piece]]) -> list[Digit]:
-        if not wanted:
-            return []
-        images = np.stack([page.image(piece) for page, piece in wanted])
+        images = np.stack([place.image for _, place in places])
         probabilities = self.reader.probabilities(images)
         return [
-            Digit(piece, image, row, bool(row.max() < self.threshold))
-            for (_, piece), image, row in zip(wanted, images, probabilities, strict=True)
+            Digit(
+                place,
+                place.box.turned_back(page.turns, *page.brightness.shape),
+                image,
+                row,
+                bool(row.max() < self.threshold),
+            )
+            for (page, place), image, row in zip(places, images, probabilities, strict=True)
         ]
+
+
+def _sense(digits: list[Digit]) -> list[float]:
+    """Return how sure both networks are of each digit that is not rejected, from 0 to 1."""
+    return [digit.confidence * digit.place.sureness for digit in digits if not digit.rejected]
 
 
 def read_pages(recognizer: Recognizer, pages: Iterable[tuple[What, Page]]) -> Iterator[tuple[What, Page, Rows]]:
@@ -174,16 +173,8 @@ def read_pages(recognizer: Recognizer, pages: Iterable[tuple[What, Page]]) -> It
     pixels = 0
     for what, page in pages:
         waiting.append((what, page))
-        pixels += page.ink.size
+        pixels += page.brightness.size
         if len(waiting) == PICTURES_TOGETHER or pixels > PIXELS_TOGETHER:
             yield from together()
             pixels = 0
     yield from together()
-
-
-def _like_a_stroke(digit: Digit) -> bool:
-    return digit.confidence < SURE or digit.answer == "1"
-
-
-def _mean_confidence(rows: Rows) -> float:
-    return fmean(digit.confidence for row in rows for digit in row)

@@ -21,7 +21,7 @@ from digits.files import made_folder, project_path, write_picture, write_text
 from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
 from digits.handwriting.page import Page, find
 from digits.reading.explain import fit
-from digits.reading.reader import Reader, find_model
+from digits.reading.reader import PageReader, Reader, find_finder, find_model
 from digits.reading.recognize import Recognizer, Rows, read_pages
 
 CELL, COLUMNS, MAX_MISREAD = 96, 6, 300
@@ -36,14 +36,24 @@ class Result:
     rows: Rows
 
     @property
-    def likeliest(self) -> str:
-        """The answer if nothing is rejected; empty where there is no ink."""
-        return "/".join("".join(str(digit.probabilities.argmax()) for digit in row) for row in self.rows)
+    def text(self) -> str:
+        """What was read: of one digit the likeliest, of several those that are not rejected, or nothing."""
+        single = len(self.picture.label) == 1
+        rows = [
+            "".join(str(digit.probabilities.argmax()) for digit in row if single or not digit.rejected)
+            for row in self.rows
+        ]
+        return "/".join(filter(None, rows))
 
     @property
     def is_correct(self) -> bool:
-        """Whether the likeliest answer is what is there."""
-        return self.likeliest == self.picture.label
+        """Whether what was read is what is there."""
+        return self.text == self.picture.label
+
+    @property
+    def errors(self) -> int:
+        """How many digits are wrong, lost or invented."""
+        return distance(self.text.replace("/", ""), self.picture.label.replace("/", ""))
 
     @property
     def is_rejected(self) -> bool:
@@ -66,11 +76,14 @@ def score(config: ScoreConfig) -> None:
     """
     pictures, errors = find_labelled(config.pictures)
     reader = Reader(find_model(config.run, config.outputs_dir))
-    recognizer = Recognizer(reader, config.digits, reject=True)
+    finder = PageReader(find_finder(config.pages))
+    recognizer = Recognizer(reader, finder, config.digits)
     default = project_path(config.outputs_dir) / "score"
     out = made_folder("out", default if config.out is None else Path(config.out).expanduser())
     sys.stderr.write(f"reading with {reader.title}\n")
-    results = [Result(picture, rows) for picture, _, rows in read_pages(recognizer, find_pages(pictures, errors))]
+    results = [
+        Result(picture, rows) for picture, _, rows in read_pages(recognizer, find_pages(pictures, finder, errors))
+    ]
     if results:
         figures = summary(results)
         sys.stdout.write(report(figures))
@@ -82,12 +95,14 @@ def score(config: ScoreConfig) -> None:
     raise_all(errors)
 
 
-def find_pages(pictures: list[Labelled], errors: list[UserError]) -> Iterator[tuple[Labelled, Page]]:
+def find_pages(
+    pictures: list[Labelled], finder: PageReader, errors: list[UserError]
+) -> Iterator[tuple[Labelled, Page]]:
     """Find the ink of each picture, with a progress bar in a terminal; what cannot be read is added to the errors."""
     console = Console(stderr=True)
     for picture in track(pictures, "reading", console=console, transient=True, disable=not console.is_terminal):
         try:
-            yield picture, find(picture.brightness())
+            yield picture, find(picture.brightness(), finder)
         except UserError as error:
             errors.append(error)
 
@@ -122,15 +137,28 @@ def _by(results: list[Result], key: Callable[[Result], str]) -> dict[str, dict[s
 
 
 def _shares(results: list[Result]) -> dict[str, float]:
+    digits = sum(len(result.picture.label.replace("/", "")) for result in results)
     return {
         "pictures": len(results),
         "right": _share(result.is_correct for result in results),
+        "digits_wrong": round(sum(result.errors for result in results) / digits, 6),
         "rejected": _share(result.is_rejected for result in results),
     }
 
 
 def _share(values: Iterable[bool]) -> float:
     return round(float(np.mean(list(values))), 6)
+
+
+def distance(text: str, other: str) -> int:
+    """Return how many letters must be changed, taken out or put in to make one text the other (Levenshtein 1966)."""
+    before = list(range(len(other) + 1))
+    for row, letter in enumerate(text, 1):
+        now = [row]
+        for column, wanted in enumerate(other, 1):
+            now.append(min(before[column] + 1, now[-1] + 1, before[column - 1] + (letter != wanted)))
+        before = now
+    return before[-1]
 
 
 def auroc(positives: NDArray[np.float64], negatives: NDArray[np.float64]) -> float:
@@ -147,15 +175,17 @@ def report(figures: dict[str, Any]) -> str:
         if not groups:
             continue
         width = max(map(len, (*groups, title)))
-        lines.append(f"{title:<{width}}  pictures    right  rejected")
-        lines += [
-            f"{name:<{width}}  {shares['pictures']:>8}  {shares['right']:>6.1%}  {shares['rejected']:>8.1%}"
-            for name, shares in groups.items()
-        ]
+        lines.append(f"{title:<{width}}  pictures   right  digits wrong  rejected")
+        for name, shares in groups.items():
+            figures_of = f"{shares['right']:>6.1%}  {shares['digits_wrong']:>12.1%}  {shares['rejected']:>8.1%}"
+            lines.append(f"{name:<{width}}  {shares['pictures']:>8}  {figures_of}")
         lines.append("")
     if "all" in figures:
         every = figures["all"]
-        lines.append(f"right            {every['right']:.2%} of {every['pictures']}, without rejecting any")
+        lines.append(
+            f"right            {every['right']:.2%} of {every['pictures']}; single digits without rejecting any"
+        )
+        lines.append(f"digits wrong     {every['digits_wrong']:.2%}")
         lines.append(f"mean of writers  {figures['mean_over_writers']:.2%}")
         lines.append(f"rejected         {every['rejected']:.2%}")
     if "no_digit" in figures:
@@ -178,7 +208,7 @@ def sheet(results: list[Result]) -> Image.Image:
         pen.text((gap, gap), "nothing was misread", fill=(0, 0, 0), font=font)
     for place, result in enumerate(shown):
         left, top = gap + place % COLUMNS * width, gap + place // COLUMNS * height
-        text = f"{result.picture.label} read as {result.likeliest or 'no ink'}  {result.confidence:.0%}"
+        text = f"{result.picture.label} read as {result.text or 'nothing'}  {result.confidence:.0%}"
         pen.text((left, top), f"{result.picture.name[-32:]}\n{text[:34]}", fill=(0, 0, 0), font=font)
         picture = Image.fromarray(result.picture.brightness().astype(np.uint8)).convert("RGB")
         page.paste(fit(picture, CELL), (left, top + caption))

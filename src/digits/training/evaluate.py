@@ -55,7 +55,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         raise UserError(f"run: no finished run in {where}; train one first: python src/train.py")
     settings = resume.load_settings(folder)
     if not isinstance(settings.data, MNISTConfig):
-        raise UserError(f"run={folder}: is a page network, which has no test images; its figures are in metrics.json")
+        raise UserError(f"run={folder}: is a page network, which has no test images; score.py measures it")
     checkpoint = checkpoints.kept_checkpoint(folder, settings)
     classifier = DigitClassifier(build_network(settings.model), settings)
     checkpoints.restore(classifier, settings.model, checkpoint)

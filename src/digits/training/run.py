@@ -220,10 +220,11 @@ def finish(planned: Plan) -> None:
         log_tested(tracker.tested)
     log.info("run            %s", shown(folder))
     log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
-    if isinstance(task, DigitClassifier):
-        script = shown(ROOT / "src" / "predict.py")
-        command = shlex.join(["python", script, "img=my_digit.png", f"run={shown(folder)}"])
-        log.info("               %s", command)
+    read_with = "pages" if settings.model.name == runs.PAGES else "run"
+    command = shlex.join(
+        ["python", shown(ROOT / "src" / "predict.py"), "img=my_digit.png", f"{read_with}={shown(folder)}"]
+    )
+    log.info("               %s", command)
 
 
 def _tested(planned: Plan, classifier: DigitClassifier) -> Calibration:

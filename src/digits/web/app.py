@@ -25,10 +25,9 @@ from digits.errors import UserError
 from digits.files import ROOT
 from digits.handwriting import own_digits
 from digits.handwriting.load import Picture, brightness, picture_of
-from digits.handwriting.page import Page, find
 from digits.reading.explain import on_paper
 from digits.reading.predictions import Prediction, of_picture
-from digits.reading.reader import Reader
+from digits.reading.reader import Reader, shipped_finder
 from digits.reading.recognize import Digit, Recognizer
 from digits.web.networks import Networks
 
@@ -91,7 +90,6 @@ class Reading:
 
     digits: list[Digit]
     prediction: Prediction
-    page: Page
     picture: Picture | None
     """The picture that the file has; None for a drawing."""
 
@@ -214,13 +212,14 @@ def _number(request: Request, key: str, most: int) -> int:
 def _read(question: Question) -> Reading:
     if question.is_drawing:
         picture = None
-        page = find(np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32))
+        pixels = np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32)
     else:
         picture = picture_of(question.content, "the picture")
-        page = find(brightness(picture.image))
-    (rows,) = Recognizer(question.reader, question.digits, reject=True).read([page])
+        pixels = brightness(picture.image)
+    recognizer = Recognizer(question.reader, shipped_finder(), question.digits)
+    (rows,) = recognizer.read([recognizer.find(pixels)])
     prediction = of_picture(Path("picture"), rows, picture.reduction if picture else 1.0)
-    return Reading([digit for row in rows for digit in row], prediction, page, picture)
+    return Reading([digit for row in rows for digit in row], prediction, picture)
 
 
 def _as_json(reading: Reading) -> dict[str, Any]:
@@ -257,7 +256,7 @@ def _cut_out(question: Question, reading: Reading, digit: Digit) -> NDArray[np.u
     """Return the picture to save, dark ink on light: a drawing as it is, or the ink of one of several digits."""
     if question.is_drawing and len(reading.digits) == 1:
         return np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE)
-    ink = reading.page.cropped(digit.piece)
+    ink = digit.place.cropped
     return np.asarray(255 - 255 * np.pad(ink, max(ink.shape) // 4), dtype=np.uint8)
 
 

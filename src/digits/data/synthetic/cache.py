@@ -21,12 +21,10 @@ log = logging.getLogger("digits")
 
 MADE_BY = (
     "data/synthetic/forms.py",
+    "data/synthetic/letters.py",
     "data/synthetic/strokes.py",
-    "handwriting/ink.py",
     "handwriting/morphology.py",
     "handwriting/normalize.py",
-    "handwriting/page.py",
-    "handwriting/segment.py",
 )
 """The code that a drawing depends on; where it has changed, the drawings are made again."""
 

@@ -84,8 +84,8 @@ TALL = frozenset("bdfghjklpqtT").union(
 )
 """About as high as a digit."""
 
-AMBIGUOUS = frozenset({"slash", "open", "close", "z"})
-"""Alone they look like a digit: a bare stroke is a 1 as well."""
+AMBIGUOUS = frozenset("bgloqsz").union(("slash", "open", "close"))
+"""Beside digits they look like one: a bare stroke is a 1 as well."""
 
 LOW = frozenset({"dot", "comma"})
 """On the line."""

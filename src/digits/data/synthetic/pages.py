@@ -20,6 +20,9 @@ SIDE = 256
 MARGIN = 32
 """Pixels of the sheet outside of the picture on each side, which turning it brings in."""
 
+CROPPED = 0.15
+"""The share of pictures with digits that are cut to them, as people cut a picture."""
+
 WHOLE = 0.65
 """The share of a digit's ink that is in the picture, if it is to be read."""
 
@@ -37,7 +40,7 @@ def draw(place: int, seed: int, mnist: Digits) -> tuple[NDArray[np.uint8], NDArr
         1 on, 0 for no digit, IGNORED for neither.
     """
     rng = np.random.default_rng((seed, place, 3))
-    kind = rng.choice(["photo", "scan", "drawing", "scene", "blank"], p=[0.55, 0.08, 0.2, 0.15, 0.02])
+    kind = rng.choice(["photo", "scan", "drawing", "scene", "blank"], p=[0.6, 0.08, 0.2, 0.11, 0.01])
     side = SIDE + 2 * MARGIN
     ink, whole = np.zeros((side, side), dtype=np.float32), np.zeros((side, side), dtype=np.int16)
     if kind != "blank" and (kind != "scene" or rng.random() < 0.15):  # a number that is painted on a thing
@@ -58,6 +61,8 @@ def draw(place: int, seed: int, mnist: Digits) -> tuple[NDArray[np.uint8], NDArr
             if rng.random() < 0.06:
                 picture = _finger(picture, numbers, rng)
         picture = paper.camera(picture, rng)
+    if rng.random() < CROPPED and (numbers > 0).any():
+        picture, numbers = _cropped(picture, numbers, rng)
     return _finished(picture, numbers, whole)
 
 
@@ -99,6 +104,22 @@ def _inked(ink: Grey, rng: Generator, mnist: Digits) -> Grey:
     if rng.random() < 0.1:
         sheet = (1 - sheet) * rng.uniform(0.6, 1) + rng.uniform(0, 0.25)
     return np.asarray(sheet, dtype=np.float32)
+
+
+def _cropped(picture: Grey, numbers: NDArray[np.int16], rng: Generator) -> tuple[Grey, NDArray[np.int16]]:
+    """Cut a picture about to its digits, and fill it up by its last row and column, as a picture is before it is read.
+
+    Of some pictures it is one digit that is left.
+    """
+    digits = np.unique(numbers[numbers > 0])
+    kept = numbers > 0 if rng.random() < 0.7 else numbers == rng.choice(digits)
+    rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
+    rims = rng.uniform(-0.05, 0.8, 4) * min(rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)
+    top, left = max(0, int(rows[0] - rims[0])), max(0, int(columns[0] - rims[1]))
+    bottom, right = max(top + 8, int(rows[-1] + rims[2])), max(left + 8, int(columns[-1] + rims[3]))
+    cut, cut_numbers = picture[top:bottom, left:right], numbers[top:bottom, left:right]
+    missing = ((0, SIDE - cut.shape[0]), (0, SIDE - cut.shape[1]))
+    return np.pad(cut, missing, mode="edge"), np.pad(cut_numbers, missing)
 
 
 def _finished(

@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from scipy.interpolate import CubicSpline
 
 from digits.data.synthetic.forms import DIGITS, OTHERS
-from digits.handwriting.page import normalize
+from digits.data.synthetic.letters import LETTERS
+from digits.handwriting.normalize import form
 
 Points = NDArray[np.float64]
 """[n, 2]: x to the right and y down, in a box that is one high."""
@@ -32,8 +33,18 @@ STEPS = 8
 STRETCHED = 0.2
 """The chance that a digit is stretched to a square, as people do who crop a picture and then resize it."""
 
+FAINT = 0.15
+"""The share of a stroke's ink under which a soft edge is paper."""
+
 JITTER = 0.022
 """Standard deviation by which each point strays, in heights of the box."""
+
+
+LIKE_NO_DIGIT = "a d f h k m n p r t u v w x y T sigma phi delta pi".split()  # noqa: SIM905
+"""Of the letters, those that nobody takes for a digit."""
+
+NEGATIVES = {**OTHERS, **{name: LETTERS[name] for name in LIKE_NO_DIGIT}}
+"""Letters and signs that the network learns to be unsure of."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +162,8 @@ def smooth(points: Points) -> Points:
 
 def letter(rng: Generator) -> Image.Image:
     """Draw a letter or a sign."""
-    names = list(OTHERS)
-    return _drawing([sample(OTHERS[names[rng.integers(len(names))]], rng)], rng)
+    forms = list(NEGATIVES.values())
+    return _drawing([sample(forms[rng.integers(len(forms))], rng)], rng)
 
 
 def scribble(rng: Generator) -> Image.Image:
@@ -243,8 +254,11 @@ def _parts(curve: Points) -> Iterator[tuple[int, Points]]:
 
 
 def _as_seen(picture: Image.Image) -> NDArray[np.uint8]:
-    """Bring a drawing to 28x28 as a person's picture would be."""
-    image = normalize(np.asarray(picture, dtype=np.float32))
-    if image is None:  # a blot that is all alike
+    """Bring a drawing, dark on light, to 28x28 as a person's picture would be."""
+    brightness = np.asarray(picture, dtype=np.float32)
+    ink = (brightness.max() - brightness) * np.float32(1 / 255)
+    rows, columns = (np.flatnonzero((ink > FAINT).any(axis=axis)) for axis in (1, 0))
+    if not rows.size:  # a blot that is all alike
         return np.zeros((28, 28), dtype=np.uint8)
+    image = form(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     return np.asarray(np.rint(image * 255), dtype=np.uint8)

@@ -19,6 +19,12 @@ IGNORED = -1
 MOST_ROWS = 30
 """On a sheet."""
 
+ALL_SIZES, USUAL_SIZES = (13, 210), (28, 85)
+"""Pixels that a digit is high, and what most are."""
+
+ONES = 0.08
+"""The share of digits that are 1s beside a tenth, for a bare stroke is the hardest to tell from what is no digit."""
+
 UNKNOWNS = ("x", "y", "z", "a", "n", "t", "k", "r", "m")
 """Letters that stand between numbers more often than others."""
 
@@ -57,10 +63,9 @@ class _Sheet:
             from_mnist=float(rng.choice([0, 0.5, 1])),
             print_like=rng.random() < 0.3,
         )
-        self.height = float(np.exp(rng.uniform(np.log(13), np.log(110))))
-        if rng.random() < 0.12:
-            self.height = float(rng.uniform(100, 215))
-        self.digits = rng.choice([1.0, 0.75, 0.5, 0.0], p=[0.48, 0.21, 0.13, 0.18])  # of the signs
+        smallest, largest = USUAL_SIZES if rng.random() < 0.6 else ALL_SIZES
+        self.height = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
+        self.digits = rng.choice([1.0, 0.75, 0.5, 0.0], p=[0.6, 0.18, 0.1, 0.12])  # of the signs
         self.words = rng.random() < (0.5 if self.digits == 0 else 0.15)
         gaps = [rng.uniform(-0.15, 0.1), rng.uniform(0.05, 0.6), rng.uniform(0.5, 2.5)]  # touching, usual, wide
         self.gap = rng.choice(gaps, p=[0.2, 0.55, 0.25])
@@ -109,9 +114,10 @@ class _Sheet:
         rng, height = self.rng, self.height
         is_digit = not in_word and rng.random() < self.digits
         size = height * np.exp(rng.normal(0, self.untidy * 0.5))
-        name = str(rng.integers(10)) if is_digit else self._sign(in_word)
+        label = 1 if rng.random() < ONES else int(rng.integers(10))
+        name = str(label) if is_digit else self._sign(in_word)
         if is_digit:
-            glyph = digit(int(name), size, self.hand, self.pen, rng, self.mnist)
+            glyph = digit(label, size, self.hand, self.pen, rng, self.mnist)
             self.count += 1
         else:
             if name not in TALL and name not in OTHERS:
@@ -120,7 +126,8 @@ class _Sheet:
             glyph = drawn(curves, size, self.hand, self.pen * rng.uniform(0.8, 1.2))
         y = self.top + (x - self.side / 2) * self.lean + rng.normal(0, self.untidy) * height
         y += height - glyph.shape[0] if name in LOW or in_word else (height - glyph.shape[0]) / 2
-        number = self.count if is_digit else IGNORED if name in AMBIGUOUS and not in_word else 0
+        ignored = name in AMBIGUOUS and not (in_word and self.digits == 0)
+        number = self.count if is_digit else IGNORED if ignored else 0
         box = stamp(self.ink, self.numbers, glyph, int(x), int(y), number)
         if is_digit and rng.random() < 0.01:
             self._cross_out(box)

@@ -286,10 +286,12 @@ $("clear").addEventListener("click", () => pad.clear());
 $("undo").addEventListener("click", () => pad.undo());
 $("network").addEventListener("change", again);
 $("whole").addEventListener("change", again);
-$("file").addEventListener("change", ({ target }) => {
-  take(target.files[0]);
-  target.value = ""; // so that the same file can be chosen again
-});
+for (const input of [$("file"), $("photo")]) {
+  input.addEventListener("change", ({ target }) => {
+    take(target.files[0]);
+    target.value = ""; // so that the same file can be chosen again
+  });
+}
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && event.target !== $("network")) pad.clear(); // there, it closes the list
   else if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey) pad.undo();

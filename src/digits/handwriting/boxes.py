@@ -1,0 +1,58 @@
+"""Boxes round parts of a picture."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a picture: its pixels from top to below bottom and from left to before right."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.right - self.left
+
+    def turned_back(self, turns: int, height: int, width: int) -> "Box":
+        """Return it in a picture of that height and width, where it is in one that was turned.
+
+        Args:
+            turns: quarter turns clockwise, by which the picture was turned.
+            height: of the picture before.
+            width: of the picture before.
+        """
+        box = self
+        sides = (height, width) if turns % 2 == 0 else (width, height)
+        for _ in range(turns):  # a quarter turn back each time
+            down, across = sides
+            box = Box(across - box.right, box.top, across - box.left, box.bottom)
+            sides = across, down
+        return box
+
+    @property
+    def edges(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """What cuts it out of an array."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def __or__(self, other: "Box") -> "Box":
+        """Return the smallest box round both."""
+        return Box(
+            min(self.top, other.top),
+            min(self.left, other.left),
+            max(self.bottom, other.bottom),
+            max(self.right, other.right),
+        )

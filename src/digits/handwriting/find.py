@@ -1,0 +1,235 @@
+"""Find the digits of any picture: what the page network says of its pixels, grouped to digits.
+
+The network sees the picture at several sizes, since it knows digits of about 45 pixels. At each size, ink votes for the
+middle of its digit; what votes for one place is one digit, whether its strokes touch another's or are broken.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from digits.handwriting.boxes import Box
+from digits.handwriting.grouping import INK, MULTIPLE, USUAL_SIZE, grouped
+from digits.handwriting.morphology import Grey, Mask, blur, label, spread
+from digits.handwriting.normalize import form
+
+SIDES = (64, 128, 256, 512, 1024, 1536)
+"""Pixels of the picture's longer side, that the network sees it at: a digit has half to twice 45 in one of them."""
+
+MOST_ENLARGED = 2.0
+"""Times that a picture is enlarged."""
+
+OVERVIEW = 512
+"""Pixels up to which it is always looked at; further, where there may be digits that are small yet."""
+
+SURE = 0.65
+"""The mean probability of its ink from which on a digit is sure to be one."""
+
+ALIKE = 1.7
+"""Times the usual size of a picture's digits that another one has, which is seen at another size only."""
+
+SAME = 0.25
+"""The share of the smaller one's box that it has in common with another's, if both are the same digit."""
+
+MISFIT, ELSEWHERE = 1.5, 1.6
+"""Octaves from the usual size that a digit is at most at the best size of the picture, and at others."""
+
+WHOLE, FOUND = 0.65, 0.3
+"""The share of a digit that must be in the picture, as in training; and found of it, for its ink hangs together."""
+
+FAINT = 0.05
+"""The probability of ink under which there is none, even where one digit is known to be there."""
+
+REACH = 0.6
+"""Times a digit's size that its ink reaches from its middle."""
+
+DARK = 0.45
+"""The share of its ink's depth from which on what hangs together with a digit's ink is its ink too."""
+
+SURELY_PAPER = 0.2
+"""The probability of ink below which a pixel, and those round it, are paper."""
+
+Network = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""From pictures [1, 1, height, width] in [0, 1] to the probability of ink and the votes, as models/pagenet.py says."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture at one size, and what the network says of it."""
+
+    brightness: Grey
+    """0 to 255."""
+    ink: Grey
+    """The probability of being ink of a digit."""
+    numbers: NDArray[np.int32]
+    """The digit that each pixel is ink of, from 1 on; 0 for none."""
+    scale: float
+    """Pixels of the picture that one of these stands for."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A digit in a picture."""
+
+    seen: Seen
+    number: int
+    inner: Box
+    """Where it is in `seen`."""
+    middle: tuple[float, float]
+    """Where its ink says that its middle is in `seen`, x and y."""
+    size: float
+    """Pixels of the longer side in `seen`, as its ink says it."""
+    sureness: float
+    """The mean probability of its ink."""
+
+    @property
+    def box(self) -> Box:
+        """Where it is in the picture."""
+        return Box(
+            *(
+                round(edge * self.seen.scale)
+                for edge in (self.inner.top, self.inner.left, self.inner.bottom, self.inner.right)
+            )
+        )
+
+    @property
+    def extent(self) -> float:
+        """Pixels of the picture of its longer side, as its ink says it."""
+        return self.size * self.seen.scale
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether enough of it was found, and is in the picture, to be read, as its ink says how large it is."""
+        height, width = self.seen.ink.shape
+        box = self.inner
+        at_edge = min(box.top, box.left) == 0 or box.bottom == height or box.right == width
+        return max(box.height, box.width) > (WHOLE if at_edge else FOUND) * self.size
+
+    @property
+    def misfit(self) -> float:
+        """How far its size is from the usual one, in octaves."""
+        return abs(float(np.log2(self.size / USUAL_SIZE)))
+
+    @property
+    def cropped(self) -> Grey:
+        """How much ink each of its pixels has, in [0, 1], by the contrast to the paper round it, cut out.
+
+        With the ink that the network saw comes what hangs together with it and is as dark, where its digit can be.
+        """
+        rows, columns = self._around()
+        numbers, values = self.seen.numbers[rows, columns], self.seen.brightness[rows, columns]
+        mine: Mask = numbers == self.number
+        depth = values - _paper(values, self.seen.ink[rows, columns], round(self.size / 2) | 1)
+        if np.median(depth[mine]) < 0:
+            depth = -depth
+        full = max(float(np.percentile(depth[mine], 80)), 1.0)
+        possible = ~spread((numbers > 0) & ~mine, 3, 3) | mine
+        pieces, _ = label((depth > DARK * full) & possible | mine)
+        own = np.isin(pieces, np.unique(pieces[mine]))
+        ink = np.where(spread(own, 3, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
+        if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
+            ink = mine.astype(np.float32)
+        lines, across = np.flatnonzero((ink > FAINT).any(axis=1)), np.flatnonzero((ink > FAINT).any(axis=0))
+        return ink[lines[0] : lines[-1] + 1, across[0] : across[-1] + 1]
+
+    def _around(self) -> tuple[slice, slice]:
+        """Return where its ink can be: round its middle as far as its size says, and round what was seen of it."""
+        reach = REACH * self.size
+        middle_x, middle_y = self.middle
+        top, left = min(self.inner.top - 2, middle_y - reach), min(self.inner.left - 2, middle_x - reach)
+        bottom, right = max(self.inner.bottom + 2, middle_y + reach), max(self.inner.right + 2, middle_x + reach)
+        return slice(max(0, round(top)), round(bottom)), slice(max(0, round(left)), round(right))
+
+    @property
+    def image(self) -> Grey:
+        """In MNIST's form, float32 [28, 28] in [0, 1], bright ink on black."""
+        return form(self.cropped)
+
+
+def find_digits(brightness: Grey, network: Network) -> tuple[list[Seen], list[Found]]:
+    """Return what the network says of a picture, float32 [height, width], 0 to 255, and its digits in no order."""
+    longer = max(brightness.shape)
+    sides = [side for side in SIDES if side <= longer * MOST_ENLARGED] or [SIDES[0]]
+    seen: list[Seen] = []
+    by_size: list[list[Found]] = []
+    for side in sides:
+        sizes = [digit.size for digit in by_size[-1] if digit.sureness > SURE] if side > OVERVIEW else []
+        if sizes and np.percentile(sizes, 10) > USUAL_SIZE:  # further, they would only be larger
+            break
+        of_size, digits = look(brightness, side, network)
+        seen.append(of_size)
+        by_size.append(digits)
+    order = sorted(range(len(seen)), key=lambda place: -_quality(by_size[place]))
+    return [seen[place] for place in order], _merged([by_size[place] for place in order])
+
+
+def _quality(digits: list[Found]) -> float:
+    """Return how much there is of digits of the usual size; more in whole ones than in their parts."""
+    return sum(digit.sureness**2 * 4**-digit.misfit * digit.extent for digit in digits)
+
+
+def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
+    """Take the digits of the best size, the first of `by_size`, and from others those that are missing there."""
+    best = [digit for digit in by_size[0] if digit.misfit < MISFIT]
+    kept = sorted(best, key=lambda digit: digit.misfit)
+    for digits in by_size[1:]:
+        usual = median(digit.extent for digit in kept) if kept else 0.0
+        for digit in sorted(digits, key=lambda digit: digit.misfit):
+            alike = usual / ALIKE < digit.extent < usual * ALIKE
+            if not alike or digit.misfit > ELSEWHERE or digit.sureness < SURE:
+                continue
+            others = (other for other in kept if other.seen is not digit.seen)
+            if not any(_overlap(digit.box, other.box) > SAME for other in others):
+                kept.append(digit)
+    return kept
+
+
+def _overlap(first: Box, other: Box) -> float:
+    """Return the share of the smaller box that lies in both."""
+    width = min(first.right, other.right) - max(first.left, other.left)
+    height = min(first.bottom, other.bottom) - max(first.top, other.top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / max(1, min(first.width * first.height, other.width * other.height))
+
+
+def look(brightness: Grey, side: int, network: Network) -> tuple[Seen, list[Found]]:
+    """Find the digits of a picture that is brought to so many pixels on its longer side."""
+    height, width = brightness.shape
+    scale = max(height, width) / side
+    size = (max(1, round(width / scale)), max(1, round(height / scale)))
+    kind = Image.Resampling.BOX if scale > 1 else Image.Resampling.BICUBIC
+    small = np.asarray(Image.fromarray(brightness).resize(size, kind)).clip(0, 255)
+    rows, columns = small.shape
+    padded = np.pad(small * np.float32(1 / 255), ((0, -rows % MULTIPLE), (0, -columns % MULTIPLE)), mode="edge")
+    ink, votes = network(padded[None, None])
+    ink = ink[0, 0, :rows, :columns]
+    numbers, found = grouped(ink, votes[0])
+    seen = Seen(small, ink, numbers, scale)
+    return seen, [digit for digit in (Found(seen, *group) for group in found) if digit.is_whole]
+
+
+def _paper(values: Grey, ink: Grey, window: int) -> Grey:
+    """Return how bright the paper is at each pixel: the mean of what has no ink round it."""
+    bare = (~spread(ink > SURELY_PAPER, 3, 3)).astype(np.float32)
+    weight = blur(bare, window)
+    level = float(np.median(values[bare > 0])) if bare.any() else float(np.median(values))
+    mean = np.where(weight > 0.02, blur(values * bare, window) / np.maximum(weight, 0.02), level)
+    return np.asarray(mean, dtype=np.float32)
+
+
+def grouped_as_one(seen: Seen) -> Found | None:
+    """Return all ink that is seen as one digit; where hardly any is sure, what is likeliest. None if there is none."""
+    most = float(seen.ink.max())
+    mask = seen.ink > min(INK, most / 2)
+    if most < FAINT or not mask.any():
+        return None
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    alone = replace(seen, numbers=mask.astype(np.int32))
+    middle = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
+    return Found(alone, 1, box, middle, float(max(box.height, box.width)), float(seen.ink[mask].mean()))

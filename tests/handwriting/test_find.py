@@ -1,0 +1,106 @@
+"""Pixels that vote for one place are one digit, whatever they look like; each digit is taken where it is seen best."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numbered import SIDE, Array, votes_of
+from numpy.typing import NDArray
+
+from digits.handwriting import find
+from digits.handwriting.find import SIDES, Found, Network, find_digits, grouped_as_one
+
+
+def knowing(
+    numbers: NDArray[np.int16], seen: Callable[[NDArray[np.int16]], NDArray[np.bool_]] = lambda n: n > 0
+) -> Network:
+    """A network that knows the digits of a picture of SIDE x SIDE at every size."""
+
+    def network(pictures: Array) -> tuple[Array, Array]:
+        side = pictures.shape[2]
+        places = (np.arange(side) * SIDE / side).astype(np.intp)
+        small = numbers[np.ix_(places, places)]
+        return seen(small).astype(np.float32)[None, None], votes_of(small)[None]
+
+    return network
+
+
+def picture(numbers: NDArray[np.int16], ink: float = 40, paper: float = 220) -> Array:
+    return np.where(numbers > 0, ink, paper).astype(np.float32)
+
+
+@pytest.mark.parametrize(("height", "scale"), [(12, 0.5), (40, 1), (180, 4)])
+def test_a_digit_is_taken_at_the_size_that_suits_it(height: int, scale: float) -> None:
+    numbers = np.zeros((SIDE, SIDE), dtype=np.int16)
+    numbers[20 : 20 + height, 20 : 20 + max(4, height // 6)] = 1
+    seen, (digit,) = find_digits(picture(numbers), knowing(numbers))
+    assert len(seen) == sum(side <= SIDE * find.MOST_ENLARGED for side in SIDES)
+    assert digit.box.height == pytest.approx(height, abs=4)
+    assert digit.seen.scale == scale
+    assert digit.misfit < 1
+
+
+def test_what_is_missing_at_the_best_size_is_taken_from_others_where_it_is_as_large() -> None:
+    numbers = np.zeros((SIDE, SIDE), dtype=np.int16)
+    for number, left in enumerate((20, 80, 140), 1):
+        numbers[100:140, left : left + 6] = number
+    numbers[20:32, 20:24] = 4  # much smaller
+    network = knowing(numbers)
+
+    def but_the_first(pictures: Array) -> tuple[Array, Array]:
+        """Sees three of the others at the best size, and everything at others."""
+        ink, votes = network(pictures)
+        if pictures.shape[2] == SIDE:
+            ink[..., :40] = 0
+        return ink, votes
+
+    _, digits = find_digits(picture(numbers), but_the_first)
+    assert sorted(digit.box.left for digit in digits) == pytest.approx([20, 80, 140], abs=2)
+    assert len({digit.seen.scale for digit in digits}) == 2
+
+
+def test_what_the_pictures_edge_cuts_off_is_not_read() -> None:
+    numbers = np.zeros((SIDE, SIDE), dtype=np.int16)
+    numbers[100:140, 60:80] = 1
+    votes = votes_of(np.where(np.arange(SIDE) < 12, np.int16(2), numbers))
+    votes[2, :, :6] = 0  # what is seen of it, 12 pixels wide and high, says that it is 45 high
+    numbers[100:112, 0:12] = 2
+
+    def network(_: Array) -> tuple[Array, Array]:
+        return (numbers > 0).astype(np.float32)[None, None], votes[None]
+
+    _, found = find.look(picture(numbers), SIDE, network)
+    assert [digit.box.left for digit in found] == [60]
+
+
+@pytest.mark.parametrize(("ink", "paper"), [(40, 220), (230, 20), (120, 150)])
+def test_ink_is_told_by_its_contrast_dark_or_light(numbers: NDArray[np.int16], ink: float, paper: float) -> None:
+    _, digits = find_digits(picture(numbers, ink, paper), knowing(numbers))
+    one = min(digits, key=lambda digit: digit.box.left)
+    assert one.cropped.max() == 1
+    assert one.image.shape == (28, 28)
+    assert one.image[:, :9].max() == one.image[:, 19:].max() == 0  # a bare stroke, without its neighbour
+
+
+def test_ink_that_hangs_together_with_what_was_seen_is_of_the_digit() -> None:
+    numbers = np.zeros((SIDE, SIDE), dtype=np.int16)
+    numbers[100:145, 100:106] = 1
+    numbers[100:106, 100:130] = 1
+
+    def upper_half(small: NDArray[np.int16]) -> NDArray[np.bool_]:
+        mask: NDArray[np.bool_] = (small > 0) & (np.arange(len(small))[:, None] < len(small) * 120 / SIDE)
+        return mask
+
+    _, (digit,) = find_digits(picture(numbers), knowing(numbers, upper_half))
+    assert digit.box.height < 25
+    assert max(digit.cropped.shape) * digit.seen.scale == pytest.approx(45, abs=4)
+
+
+def test_all_ink_is_one_digit_where_that_is_asked(numbers: NDArray[np.int16]) -> None:
+    (seen, *_), _ = find_digits(picture(numbers), knowing(numbers))
+    whole = grouped_as_one(seen)
+    assert isinstance(whole, Found)
+    assert whole.box.height == pytest.approx(150, abs=4)
+    (blank, *_), digits = find_digits(picture(numbers), knowing(np.zeros_like(numbers)))
+    assert grouped_as_one(blank) is None
+    assert digits == []
