@@ -24,7 +24,7 @@ MOST_ENLARGED = 2.0
 """Times that a picture is enlarged."""
 
 OVERVIEW = 512
-"""Pixels up to which it is always looked at; further, where there may be digits that are small yet."""
+"""Pixels up to which it is always looked at, if it has as many; further, where digits may be small yet."""
 
 SURE = 0.65
 """The mean probability of its ink from which on a digit is sure to be one."""
@@ -157,9 +157,10 @@ def find_digits(brightness: Grey, network: Network) -> tuple[list[Seen], list[Fo
     seen: list[Seen] = []
     by_size: list[list[Found]] = []
     for side in sides:
-        sizes = [digit.size for digit in by_size[-1] if digit.sureness > SURE] if side > OVERVIEW else []
-        if sizes and np.percentile(sizes, 10) > USUAL_SIZE:  # further, they would only be larger
-            break
+        if by_size and side > min(OVERVIEW, longer):
+            sizes = [digit.size for digit in by_size[-1] if digit.sureness > SURE]
+            if sizes and np.percentile(sizes, 10) > USUAL_SIZE:  # further, they would only be larger
+                break
         of_size, digits = look(brightness, side, network)
         seen.append(of_size)
         by_size.append(digits)
