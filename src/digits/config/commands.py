@@ -26,7 +26,7 @@ class PredictConfig(Settings):
 
     img: Annotated[Any, PICTURES]
     run: str | None
-    pages: str | None
+    pages: Annotated[str | None, not_empty("a run's folder or an .onnx file")]
     digits: Digits
     rotate: Annotated[str, one_of("auto", "0", "90", "180", "270")]
     reject: bool
@@ -44,7 +44,7 @@ class ScoreConfig(Settings):
 
     pictures: Annotated[str, not_empty("a folder of LABEL_n.png, or an .npz file with x and y")]
     run: str | None
-    pages: str | None
+    pages: Annotated[str | None, not_empty("a run's folder or an .onnx file")]
     digits: Digits
     out: Folder
     outputs_dir: str
