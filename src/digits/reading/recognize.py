@@ -59,8 +59,8 @@ UNSURE = 0.7
 FAINTEST = 0.2
 """How sure the page network must be of the ink of a picture on which it finds no digit, for all of it to be one."""
 
-FEW = 3
-"""Digits that say nothing of how a page lies."""
+FEW, MANY = 3, 400
+"""Digits that say something of how a page lies; more are a texture, whose reading would take long."""
 
 PICTURES_TOGETHER = 512
 """How many pictures go through the network together."""
@@ -128,7 +128,7 @@ class Recognizer:
     def _turned(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most."""
         best, lying = digits, _sense(digits)
-        if len(digits) < FEW or (lying and fmean(lying) > SENSIBLE):
+        if not FEW <= len(digits) <= MANY or (lying and fmean(lying) > SENSIBLE):
             return digits
         for turns in (1, 2, 3):
             other = find(page.brightness, self.finder, turns)
