@@ -57,7 +57,8 @@ def test_images_are_read_in_order_those_in_form_and_others(
     found = answers(out)
     assert [one["file"] for one in found] == [f"{file}[{number}]" for number in range(300)]
     plain = tmp_path / "plain.csv"
-    assert command("predict", f"img={saved(tmp_path / 'p.npz', x=images)}", f"out={plain}", "format=csv").code == 0
+    in_form = saved(tmp_path / "p.npz", x=images)
+    assert command("predict", f"img={in_form}", "run=shipped", f"out={plain}", "format=csv").code == 0
     same = [one["answer"] == other["answer"] for one, other in zip(found, answers(plain), strict=True)]
     assert all(same[::2])
     assert sum(same) > 290
