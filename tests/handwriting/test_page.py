@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from drawn_pages import brightness, page, row
+from numbered import Array
 from PIL import Image
 
 from digits.handwriting.boxes import Box
@@ -65,9 +66,9 @@ def test_an_image_in_mnists_form_is_read_without_the_page_network() -> None:
     image = np.zeros((28, 28), dtype=np.float32)
     image[4:24, 12:17] = 255
 
-    def never(_: object) -> None:
+    def never(_: Array) -> tuple[Array, Array]:
         raise AssertionError
 
-    (digit,) = find(image, never).digits  # type: ignore[arg-type]
+    (digit,) = find(image, never).digits
     assert digit.sureness == 1
     assert digit.image.sum() == pytest.approx((image / 255).sum(), rel=0.3)  # its stroke is wider than MNIST's

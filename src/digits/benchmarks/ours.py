@@ -1,6 +1,7 @@
-"""This project's own training, as train.py does it, taking turns with others."""
+"""This project's own training, as train.py does it, taking turns with others; and its commands, as users type them."""
 
 import os
+import subprocess
 import sys
 from typing import Any
 
@@ -8,6 +9,7 @@ import lightning.pytorch as L
 
 from digits.benchmarks.round_robin import RoundRobin
 from digits.config.train import TrainConfig
+from digits.files import ROOT
 from digits.training.run import train as train_run
 
 
@@ -16,6 +18,16 @@ def train(turns: RoundRobin, settings: TrainConfig) -> None:
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # os.devnull is no file for a Path
         sys.stderr = nowhere  # its epochs and its bar are not what a benchmark shows
         train_run(settings, [], [WaitForTurn(turns)])
+
+
+def command(*arguments: str) -> None:
+    """Run a script of src/, or a module by `-m`, as a process of its own.
+
+    Raises:
+        subprocess.CalledProcessError: if it fails.
+    """
+    # S603 asks whether the command can be trusted: it is one of ours
+    subprocess.run([sys.executable, *arguments], cwd=ROOT / "src", capture_output=True, check=True)  # noqa: S603
 
 
 class WaitForTurn(L.Callback):

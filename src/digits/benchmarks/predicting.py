@@ -1,16 +1,14 @@
 """How fast many images are read: whole commands, from Enter to the end, in turn."""
 
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
+from digits.benchmarks import ours
 from digits.benchmarks.round_robin import Report, Seconds
 from digits.data import mnist
-from digits.files import ROOT
 
 
 def predicting(data_dir: Path, accelerator: str, rounds: int, report: Report) -> dict[str, Seconds]:
@@ -29,9 +27,9 @@ def predicting(data_dir: Path, accelerator: str, rounds: int, report: Report) ->
         file = Path(folder) / "mnist.npz"
         images = np.concatenate([mnist.read(data_dir, train).images.numpy() for train in (True, False)])
         np.savez(file, x=images)
-        ours = ["predict.py", f"img={file}", "run=shipped", "format=csv", f"out={folder}/ours.csv"]
+        reading = ["predict.py", f"img={file}", "run=shipped", "format=csv", f"out={folder}/ours.csv"]
         commands = {
-            "predict.py": [*ours, f"accelerator={accelerator}"],
+            "predict.py": [*reading, f"accelerator={accelerator}"],
             "torch, tensors": ["-m", "digits.benchmarks.readers", "tensors", str(file), f"{folder}/tensors.csv"],
             "torch, DataLoader": ["-m", "digits.benchmarks.readers", "loader", str(file), f"{folder}/loader.csv"],
         }
@@ -39,8 +37,7 @@ def predicting(data_dir: Path, accelerator: str, rounds: int, report: Report) ->
         for number in range(rounds + 1):
             for name, arguments in commands.items():
                 started = time.perf_counter()
-                # S603 asks whether the command can be trusted: it is one of ours
-                subprocess.run([sys.executable, *arguments], cwd=ROOT / "src", capture_output=True, check=True)  # noqa: S603
+                ours.command(*arguments)
                 if number:
                     seconds[name].append(time.perf_counter() - started)
             report("warmed up" if number == 0 else f"round {number} of {rounds}")

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from digits.handwriting.morphology import Mask
+
 
 @dataclass(frozen=True)
 class Box:
@@ -11,6 +15,12 @@ class Box:
     left: int
     bottom: int
     right: int
+
+    @classmethod
+    def around(cls, mask: Mask) -> "Box":
+        """Return the smallest box round a mask, [height, width], that is somewhere true."""
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        return cls(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 
     @property
     def height(self) -> int:

@@ -133,8 +133,7 @@ class Found:
         ink = np.where(spread(own, 3, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
             ink = mine.astype(np.float32)
-        lines, across = np.flatnonzero((ink > FAINT).any(axis=1)), np.flatnonzero((ink > FAINT).any(axis=0))
-        return ink[lines[0] : lines[-1] + 1, across[0] : across[-1] + 1]
+        return ink[Box.around(ink > FAINT).slices]
 
     def _around(self) -> tuple[slice, slice]:
         """Return where its ink can be: round its middle as far as its size says, and round what was seen of it."""
@@ -174,7 +173,7 @@ def _quality(digits: list[Found]) -> float:
 
 
 def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
-    """Take the digits of the best size, the first of `by_size`, and from others those that are missing there."""
+    """Return the digits of the best size, the first of `by_size`, and those of others that are missing there."""
     best = [digit for digit in by_size[0] if digit.misfit < MISFIT]
     kept = sorted(best, key=lambda digit: digit.misfit)
     for digits in by_size[1:]:
@@ -229,8 +228,7 @@ def grouped_as_one(seen: Seen) -> Found | None:
     mask = seen.ink > min(INK, most / 2)
     if most < FAINT or not mask.any():
         return None
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    box = Box.around(mask)
     alone = replace(seen, numbers=mask.astype(np.int32))
     middle = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
     return Found(alone, 1, box, middle, float(max(box.height, box.width)), float(seen.ink[mask].mean()))

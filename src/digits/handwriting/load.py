@@ -171,6 +171,6 @@ def brightness(picture: Image.Image) -> NDArray[np.float32]:
 
 
 def _full_scale(largest: float, mode: str) -> float:
-    """Say what white is in a picture of whole numbers or fractions, which do not say it themselves."""
+    """Return what white is in a picture of whole numbers or fractions, which do not say it themselves."""
     scales = (65535.0,) if mode.startswith("I;16") else (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
     return next((scale for scale in scales if largest <= scale), largest)

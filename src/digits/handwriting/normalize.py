@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from digits.handwriting.boxes import Box
 from digits.handwriting.morphology import Grey, distances, spread
 
 FAINT = 0.2
@@ -70,8 +71,7 @@ def with_usual_strokes(ink: Grey) -> Grey:
         more = max(THICKEST * FINE / 2 - float(np.median(ridge)), FINE / 2 - float(np.percentile(ridge, 10)))
     distance = depth - distances(~mask, NEAR)
     changed: Grey = np.clip(distance + more, 0, 1).astype(np.float32)
-    lines, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
-    return changed[lines[0] : lines[-1] + 1, columns[0] : columns[-1] + 1]
+    return changed[Box.around(changed > 0).slices]
 
 
 def resize(ink: Grey, side: int) -> Grey:

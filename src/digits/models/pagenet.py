@@ -30,7 +30,7 @@ class PageNet(nn.Module):
         self.votes = nn.Conv2d(CHANNELS[0], 3, 1)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Say what each pixel is.
+        """Return what each pixel is.
 
         Args:
             pictures: float32 [N, 1, height, width] in [0, 1]; the sides are multiples of 32.

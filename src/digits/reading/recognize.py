@@ -112,8 +112,8 @@ class Recognizer:
     def _places(self, page: Page) -> list[Found]:
         if self.digits == "auto" and page.digits:
             return page.digits
-        least = FAINTEST if self.digits == "auto" else 0.0
-        return [] if page.whole is None or page.whole.sureness < least else [page.whole]
+        least, whole = FAINTEST if self.digits == "auto" else 0.0, page.whole
+        return [] if whole is None or whole.sureness < least else [whole]
 
     def _in_rows(self, digits: list[Digit]) -> Rows:
         """Bring the digits of a picture in rows, without what neither network takes for one."""

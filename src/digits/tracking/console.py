@@ -115,9 +115,9 @@ class ProgressBar(L.Callback):
         self.bar.update(self.task, completed=trainer.global_step, epoch=epoch, loss=loss)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take the bar away; the lines stay."""
+        """Remove the bar; the lines stay."""
         self.bar.stop()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Take the bar away, so that the terminal is as it was."""
+        """Remove the bar, so that the terminal is as it was."""
         self.bar.stop()

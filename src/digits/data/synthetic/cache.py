@@ -23,6 +23,7 @@ MADE_BY = (
     "data/synthetic/forms.py",
     "data/synthetic/letters.py",
     "data/synthetic/strokes.py",
+    "handwriting/boxes.py",
     "handwriting/morphology.py",
     "handwriting/normalize.py",
 )

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from digits.data.synthetic.forms import DIGITS
 from digits.data.synthetic.paper import Grey
 from digits.data.synthetic.strokes import sample
+from digits.handwriting.boxes import Box
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """MNIST's images, [N, 28, 28], and their labels."""
@@ -51,8 +52,7 @@ def digit(label: int, size: float, hand: Hand, pen: float, rng: Generator, mnist
         if labels[place] == label:
             break
     image = images[place]
-    lines, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
-    cropped = Image.fromarray(image[lines[0] : lines[-1] + 1, columns[0] : columns[-1] + 1])
+    cropped = Image.fromarray(image[Box.around(image > 0).slices])
     factor = size / max(cropped.size)
     width, height = max(3, round(cropped.width * factor)), max(3, round(cropped.height * factor))
     rim = max(1, round(2 * factor))
@@ -84,8 +84,8 @@ def drawn(curves: Sequence[NDArray[np.float64]], size: float, hand: Hand, pen: f
 
 
 def _cropped(ink: Grey) -> Grey:
-    lines, columns = np.flatnonzero((ink > 0.1).any(axis=1)), np.flatnonzero((ink > 0.1).any(axis=0))
-    return ink[lines[0] : lines[-1] + 1, columns[0] : columns[-1] + 1] if lines.size else np.ones((1, 1), np.float32)
+    there = ink > 0.1
+    return ink[Box.around(there).slices] if there.any() else np.ones((1, 1), np.float32)
 
 
 def stamp(ink: Grey, numbers: NDArray[np.int16], glyph: Grey, x: int, y: int, number: int) -> tuple[int, int, int, int]:

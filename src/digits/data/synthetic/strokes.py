@@ -16,6 +16,7 @@ from scipy.interpolate import CubicSpline
 
 from digits.data.synthetic.forms import DIGITS, OTHERS
 from digits.data.synthetic.letters import LETTERS
+from digits.handwriting.boxes import Box
 from digits.handwriting.normalize import form
 
 Points = NDArray[np.float64]
@@ -40,7 +41,7 @@ JITTER = 0.022
 """Standard deviation by which each point strays, in heights of the box."""
 
 
-LIKE_NO_DIGIT = "a d f h k m n p r t u v w x y T sigma phi delta pi".split()  # noqa: SIM905
+LIKE_NO_DIGIT = (*"adfhkmnprtuvwxyT", "sigma", "phi", "delta", "pi")
 """Of the letters, those that nobody takes for a digit."""
 
 NEGATIVES = {**OTHERS, **{name: LETTERS[name] for name in LIKE_NO_DIGIT}}
@@ -257,8 +258,8 @@ def _as_seen(picture: Image.Image) -> NDArray[np.uint8]:
     """Bring a drawing, dark on light, to 28x28 as a person's picture would be."""
     brightness = np.asarray(picture, dtype=np.float32)
     ink = (brightness.max() - brightness) * np.float32(1 / 255)
-    rows, columns = (np.flatnonzero((ink > FAINT).any(axis=axis)) for axis in (1, 0))
-    if not rows.size:  # a blot that is all alike
+    there = ink > FAINT
+    if not there.any():  # a blot that is all alike
         return np.zeros((28, 28), dtype=np.uint8)
-    image = form(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    image = form(ink[Box.around(there).slices])
     return np.asarray(np.rint(image * 255), dtype=np.uint8)
