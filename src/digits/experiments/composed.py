@@ -1,7 +1,7 @@
 """Which runs a comparison is made of, each composed as train.py would compose it."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -58,14 +58,13 @@ def _row(name: str, config: CompareConfig) -> list[ComposedRun]:
     if any(word.lstrip("+").startswith(("seed=", "resume=", "run_name=")) for word in words + config.settings):
         raise UserError("has seed, resume or run_name; every run is a new one, named by its row and seed")
     own = words if "=" in words[0] else [f"experiment={words[0]}", *words[1:]]
+    shared = [*own, *config.settings, f"outputs_dir={config.outputs_dir}"]
+    plain = composed(shared)
+    if plain.start_from == "auto":
+        raise UserError("starts from the newest run, which is another one by then; add start_from=shipped, or a run")
     row = []
     for seed in config.seeds:
-        overrides = [*own, *config.settings, f"seed={seed}", f"outputs_dir={config.outputs_dir}"]
-        settings = composed(overrides)
-        if settings.start_from == "auto":
-            raise UserError(
-                "starts from the newest run, which is another one by then; add start_from=shipped, or a run"
-            )
+        overrides, settings = [*shared, f"seed={seed}"], replace(plain, seed=seed)
         if settings.start_from is not None:
             from digits.training.resume import started  # which loads torch
 

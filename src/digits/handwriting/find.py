@@ -47,8 +47,16 @@ FAINT = 0.05
 REACH = 0.6
 """Times a digit's size that its ink reaches from its middle."""
 
-DARK = 0.45
-"""The share of its ink's depth from which on what hangs together with a digit's ink is its ink too."""
+DARK, PALE = 0.45, 0.12
+"""The shares of its ink's depth from which on what hangs together with a digit's ink is its ink too; the lower one
+where the network sees a trace of ink, if it is above the paper's noise."""
+
+TRACE, NOISE = 0.01, 4.0
+"""The probability of ink from which on there is a trace; and standard deviations of the paper that are more than
+noise."""
+
+MAD = 1.4826
+"""Standard deviations of normal noise in its median absolute deviation (Rousseeuw and Croux 1993)."""
 
 SURELY_PAPER = 0.2
 """The probability of ink below which a pixel, and those round it, are paper."""
@@ -69,6 +77,8 @@ class Seen:
     """The digit that each pixel is ink of, from 1 on; 0 for none."""
     scale: float
     """Pixels of the picture that one of these stands for."""
+    in_mnist_form: bool = False
+    """Whether the digit network takes the ink as it is."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +132,17 @@ class Found:
         """
         rows, columns = self._around()
         numbers, values = self.seen.numbers[rows, columns], self.seen.brightness[rows, columns]
+        probability = self.seen.ink[rows, columns]
         mine: Mask = numbers == self.number
-        depth = values - _paper(values, self.seen.ink[rows, columns], round(self.size / 2) | 1)
+        bare = ~spread(probability > SURELY_PAPER, 3, 3)
+        depth = values - _paper(values, bare, round(self.size / 2) | 1)
         if np.median(depth[mine]) < 0:
             depth = -depth
         full = max(float(np.percentile(depth[mine], 80)), 1.0)
+        noise = MAD * float(np.median(np.abs(depth[bare]))) if bare.any() else 0.0
+        pale = np.clip(NOISE * noise, PALE * full, DARK * full)
         possible = ~spread((numbers > 0) & ~mine, 3, 3) | mine
-        pieces, _ = label((depth > DARK * full) & possible | mine)
+        pieces, _ = label((depth > np.where(probability > TRACE, pale, DARK * full)) & possible | mine)
         own = np.isin(pieces, np.unique(pieces[mine]))
         ink = np.where(spread(own, 3, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
@@ -146,7 +160,7 @@ class Found:
     @property
     def image(self) -> Grey:
         """In MNIST's form, float32 [28, 28] in [0, 1], bright ink on black."""
-        return form(self.cropped)
+        return self.seen.ink if self.seen.in_mnist_form else form(self.cropped)
 
 
 def find_digits(brightness: Grey, network: Network) -> tuple[list[Seen], list[Found]]:
@@ -213,11 +227,10 @@ def look(brightness: Grey, side: int, network: Network) -> tuple[Seen, list[Foun
     return seen, [digit for digit in (Found(seen, *group) for group in found) if digit.is_whole]
 
 
-def _paper(values: Grey, ink: Grey, window: int) -> Grey:
-    """Return how bright the paper is at each pixel: the mean of what has no ink round it."""
-    bare = (~spread(ink > SURELY_PAPER, 3, 3)).astype(np.float32)
-    weight = blur(bare, window)
-    level = float(np.median(values[bare > 0])) if bare.any() else float(np.median(values))
+def _paper(values: Grey, bare: Mask, window: int) -> Grey:
+    """Return how bright the paper is at each pixel: the mean of what is bare round it."""
+    weight = blur(bare.astype(np.float32), window)
+    level = float(np.median(values[bare])) if bare.any() else float(np.median(values))
     mean = np.where(weight > 0.02, blur(values * bare, window) / np.maximum(weight, 0.02), level)
     return np.asarray(mean, dtype=np.float32)
 
