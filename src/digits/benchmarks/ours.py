@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import lightning.pytorch as L
 
@@ -15,7 +16,7 @@ from digits.training.run import train as train_run
 
 def train(turns: RoundRobin, settings: TrainConfig) -> None:
     """Make a run, with validation, TensorBoard and checkpoints; a turn is an epoch with all that belongs to it."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # os.devnull is no file for a Path
+    with Path(os.devnull).open("w") as nowhere:
         sys.stderr = nowhere  # its epochs and its bar are not what a benchmark shows
         train_run(settings, [], [WaitForTurn(turns)])
 
@@ -42,5 +43,5 @@ class WaitForTurn(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Report the epoch that is over, and wait."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit; Lightning does not declare it
+        data = cast(Any, trainer).datamodule  # set by fit; Lightning does not declare it
         self.turns.wait(data.images_in(max(trainer.current_epoch - 1, 0)))

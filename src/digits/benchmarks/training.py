@@ -14,7 +14,6 @@ BASELINE = "a bare loop over tensors"
 PEER_IMAGES = 30_000
 """That others than this project train on in a turn: half a pass, so that a round does not take minutes."""
 
-
 BATCH_SIZES = {"cpu": [128], "gpu": [128, 512, 2048]}
 """Images, where they are not set."""
 

@@ -31,6 +31,10 @@ TOGETHER = 512
 HALF = 0.53
 """Of a pixel, and what MNIST's makers rounded."""
 
+TO_ROWS = np.eye(SIDE, dtype=np.float32).repeat(SIDE, axis=0)
+TO_COLUMNS = np.tile(np.eye(SIDE, dtype=np.float32), (SIDE, 1))
+"""What the pixels of images, [N, 784], are multiplied with to get the sums of their rows and columns, [N, 28]."""
+
 THINNEST, THICKEST = 1.5, 3.7
 """Pixels of the 20: the first and the last hundredth of MNIST's training images have strokes thinner or thicker."""
 
@@ -113,13 +117,11 @@ def in_mnist_form(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def _formed(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return for each image, uint8 [N, 784], whether it is as MNIST's; by the exact sums of its rows and columns."""
-    each = np.eye(SIDE, dtype=np.float32)
-    to_rows, to_columns = each.repeat(SIDE, axis=0), np.tile(each, (SIDE, 1))
     formed = np.ones(len(images), dtype=bool)
     ink = images.astype(np.float32)
     places = np.arange(SIDE) + 0.5
     longest = np.zeros(len(images), dtype=np.intp)
-    for to_sums in (to_rows, to_columns):
+    for to_sums in (TO_ROWS, TO_COLUMNS):
         sums = (ink @ to_sums).astype(np.float64)
         occupied = sums > 0
         extent = SIDE - occupied.argmax(axis=1) - occupied[:, ::-1].argmax(axis=1)  # SIDE where there is no ink

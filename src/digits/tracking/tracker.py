@@ -124,7 +124,7 @@ class SyncMetrics(L.Callback):
     """In another process than the first, which keeps the figures: takes part where they are added up."""
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take part."""
+        """Add up the figures with the other processes."""
         cast(Any, pl_module).train_metrics.compute()
 
 

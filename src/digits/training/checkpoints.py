@@ -183,7 +183,7 @@ def _is_in_memory(value: Any) -> bool:
 
 
 def restore(task: Task, model: ModelConfig, path: Path) -> None:
-    """Give a network the weights of a checkpoint.
+    """Load the weights of a checkpoint into a network.
 
     Raises:
         UserError: if the checkpoint is damaged or another network's.

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch.distributed
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -96,7 +96,7 @@ class Processes:
             return decision()
         made = [decision() if self.is_first else None]
         torch.distributed.broadcast_object_list(made)
-        return made[0]  # type: ignore[return-value]  # which is not None any more
+        return cast(T, made[0])
 
     def first_alone(self, prepare: Callable[[], None]) -> None:
         """Do something in the first process, then in the others, which find in the cache what it made."""

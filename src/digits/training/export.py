@@ -107,7 +107,7 @@ def _write(
 
 
 def take_weights(network: nn.Module, path: Path) -> None:
-    """Give a network the weights that a model.onnx has under the same names.
+    """Load into a network the weights that a model.onnx has under the same names.
 
     Args:
         network: as the config in the file says.

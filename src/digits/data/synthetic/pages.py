@@ -13,6 +13,7 @@ from digits.data.synthetic import paper
 from digits.data.synthetic.glyphs import Digits
 from digits.data.synthetic.paper import Grey
 from digits.data.synthetic.writing import IGNORED, written
+from digits.handwriting.boxes import Box
 
 SIDE = 256
 """Pixels of a page, which is a part of a real one's size."""
@@ -113,10 +114,10 @@ def _cropped(picture: Grey, numbers: NDArray[np.int16], rng: Generator) -> tuple
     """
     digits = np.unique(numbers[numbers > 0])
     kept = numbers > 0 if rng.random() < 0.7 else numbers == rng.choice(digits)
-    rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
-    rims = rng.uniform(-0.05, 0.8, 4) * min(rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)
-    top, left = max(0, int(rows[0] - rims[0])), max(0, int(columns[0] - rims[1]))
-    bottom, right = max(top + 8, int(rows[-1] + rims[2])), max(left + 8, int(columns[-1] + rims[3]))
+    box = Box.around(kept)
+    rims = rng.uniform(-0.05, 0.8, 4) * min(box.height, box.width)
+    top, left = max(0, int(box.top - rims[0])), max(0, int(box.left - rims[1]))
+    bottom, right = max(top + 8, int(box.bottom - 1 + rims[2])), max(left + 8, int(box.right - 1 + rims[3]))
     cut, cut_numbers = picture[top:bottom, left:right], numbers[top:bottom, left:right]
     missing = ((0, SIDE - cut.shape[0]), (0, SIDE - cut.shape[1]))
     return np.pad(cut, missing, mode="edge"), np.pad(cut_numbers, missing)

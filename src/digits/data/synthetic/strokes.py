@@ -40,7 +40,6 @@ FAINT = 0.15
 JITTER = 0.022
 """Standard deviation by which each point strays, in heights of the box."""
 
-
 LIKE_NO_DIGIT = (*"adfhkmnprtuvwxyT", "sigma", "phi", "delta", "pi")
 """Of the letters, those that nobody takes for a digit."""
 
