@@ -53,7 +53,6 @@ class MNISTConfig(DataConfig):
     synthetic_count: Annotated[int, between(10, 10_000_000)]
     own_digits: Annotated[str | None, not_empty("a folder")]
     own_fraction: Fraction
-    own_weight: Annotated[float, between(0, 1000, above=True)]
 
     def __post_init__(self) -> None:
         """Check the settings against each other, and make the paths good for any working directory."""

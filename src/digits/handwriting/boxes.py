@@ -57,12 +57,3 @@ class Box:
     def slices(self) -> tuple[slice, slice]:
         """What cuts it out of an array."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    def __or__(self, other: "Box") -> "Box":
-        """Return the smallest box round both."""
-        return Box(
-            min(self.top, other.top),
-            min(self.left, other.left),
-            max(self.bottom, other.bottom),
-            max(self.right, other.right),
-        )

@@ -14,7 +14,7 @@ from PIL import Image
 
 from digits.handwriting.boxes import Box
 from digits.handwriting.grouping import INK, MULTIPLE, USUAL_SIZE, grouped
-from digits.handwriting.morphology import Grey, Mask, blur, label, spread
+from digits.handwriting.morphology import Grey, Mask, blur, connected, spread
 from digits.handwriting.normalize import form
 
 SIDES = (64, 128, 256, 512, 1024, 1536)
@@ -134,17 +134,17 @@ class Found:
         numbers, values = self.seen.numbers[rows, columns], self.seen.brightness[rows, columns]
         probability = self.seen.ink[rows, columns]
         mine: Mask = numbers == self.number
-        bare = ~spread(probability > SURELY_PAPER, 3, 3)
+        bare = ~spread(probability > SURELY_PAPER, 3)
         depth = values - _paper(values, bare, round(self.size / 2) | 1)
         if np.median(depth[mine]) < 0:
             depth = -depth
         full = max(float(np.percentile(depth[mine], 80)), 1.0)
         noise = MAD * float(np.median(np.abs(depth[bare]))) if bare.any() else 0.0
         pale = np.clip(NOISE * noise, PALE * full, DARK * full)
-        possible = ~spread((numbers > 0) & ~mine, 3, 3) | mine
-        pieces, _ = label((depth > np.where(probability > TRACE, pale, DARK * full)) & possible | mine)
-        own = np.isin(pieces, np.unique(pieces[mine]))
-        ink = np.where(spread(own, 3, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
+        possible = ~spread((numbers > 0) & ~mine, 3) | mine
+        dark = depth > np.where(probability > TRACE, pale, DARK * full)
+        own = connected(mine, dark & possible | mine, round(self.size))
+        ink = np.where(spread(own, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
             ink = mine.astype(np.float32)
         return ink[Box.around(ink > FAINT).slices]

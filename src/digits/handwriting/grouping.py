@@ -82,7 +82,7 @@ def _peaks(
     cells = down * width + across
     counts = blur(np.bincount(cells, minlength=height * width).reshape(height, width).astype(np.float32), 3)
     sizes = blur(np.bincount(cells, size, minlength=height * width).reshape(height, width).astype(np.float32), 3)
-    tops = np.argwhere((counts == spread(counts, 5, 5)) & (counts > FEWEST))
+    tops = np.argwhere((counts == spread(counts, 5)) & (counts > FEWEST))
     strength = counts[tops[:, 0], tops[:, 1]]
     tops = tops[np.argsort(-strength, kind="stable")][:MOST]
     places = 2.0 * tops[:, ::-1]

@@ -104,13 +104,13 @@ def open_picture(path: Path) -> Picture:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def picture_of(content: bytes, name: str) -> Picture:
-    """Read a picture from the content of a file; the name is for errors.
+def picture_of(content: bytes) -> Picture:
+    """Read a picture from the content of a file.
 
     Raises:
         UserError: as open_picture.
     """
-    return _picture(BytesIO(content), name)
+    return _picture(BytesIO(content), "the picture")
 
 
 def _picture(content: BinaryIO, name: str) -> Picture:

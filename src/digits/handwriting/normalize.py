@@ -70,7 +70,7 @@ def with_usual_strokes(ink: Grey) -> Grey:
     else:
         mask = framed > 0.5
         depth = distances(mask, BOX * FINE // 2)
-        ridge = depth[(depth == spread(depth, 2 * FINE + 1, 2 * FINE + 1)) & mask]  # the middle of the strokes
+        ridge = depth[(depth == spread(depth, 2 * FINE + 1)) & mask]  # the middle of the strokes
         # no stroke is made to vanish: the thinner ones keep half a pixel on each side of their middle
         more = max(THICKEST * FINE / 2 - float(np.median(ridge)), FINE / 2 - float(np.percentile(ridge, 10)))
     distance = depth - distances(~mask, NEAR)

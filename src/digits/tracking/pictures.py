@@ -52,22 +52,15 @@ def confusion_matrix(counts: NDArray[np.int64], title: str) -> Picture:
     return np.asarray(picture)
 
 
-def misread(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    probabilities: NDArray[np.float32],
-    rows: int = 5,
-    columns: int = 8,
-) -> Picture:
+def misread(images: NDArray[np.uint8], labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Picture:
     """Draw the images that were read wrongly with the most confidence, each with truth, answer and confidence.
 
     Args:
         images: uint8 [N, 28, 28], all images that were read.
         labels: int64 [N].
         probabilities: float32 [N, 10].
-        rows: of the picture.
-        columns: of the picture.
     """
+    rows, columns = 5, 8
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][: rows * columns]
@@ -109,14 +102,14 @@ def predictions(images: NDArray[np.uint8], probabilities: NDArray[np.float32]) -
     return drawn(figure)
 
 
-def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64], bins: int = 15) -> Picture:
+def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> Picture:
     """Draw a reliability diagram: how often predictions of a confidence are correct (Guo et al. 2017, figure 1).
 
     Args:
         stages: probabilities, float32 [N, 10], by the name of what was done to them.
         labels: int64 [N].
-        bins: of confidence, equally wide.
     """
+    bins = 15  # of confidence, equally wide
     figure, axes = _page(6, 6)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, label="as it should be")
     for (name, probabilities), marker in zip(stages.items(), "os", strict=False):
@@ -139,7 +132,7 @@ def reliability(stages: dict[str, NDArray[np.float32]], labels: NDArray[np.int64
     return drawn(figure)
 
 
-def batch(images: NDArray[np.float32], labels: NDArray[np.int64], columns: int = 16) -> Picture:
+def batch(images: NDArray[np.float32], labels: NDArray[np.int64]) -> Picture:
     """Draw a mini-batch as the network sees it, each image under its label; a non-digit has a dash.
 
     Drawn without matplotlib as well, since it is drawn in the time of the training.
@@ -147,9 +140,8 @@ def batch(images: NDArray[np.float32], labels: NDArray[np.int64], columns: int =
     Args:
         images: float32 [N, 28, 28] in [0, 1].
         labels: int64 [N], 0 to 9, below 0 for non-digits.
-        columns: of the picture; it has rows for at most 256 images.
     """
-    images, scale, top = images[:256], 2, 40
+    images, columns, scale, top = images[:256], 16, 2, 40
     height, width = 28 * scale + 18, 28 * scale + 4
     size = columns * width + 20, -(-len(images) // columns) * height + top
     picture = Image.new("RGB", size, "white")

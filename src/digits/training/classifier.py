@@ -78,8 +78,8 @@ class DigitClassifier(Task):
         self.automatic_optimization = False  # training_step takes the steps itself
         data = cast(MNISTConfig, settings.data)
         self.output_loss = loss = OutputLoss.of(settings.model)  # of digits; what the metrics have
-        # of a mini-batch, with non-digits, and the user's own digits by their weight; what training minimises
-        self.batch_loss = MiniBatchLoss(loss, data.negatives_per_batch, data.own_per_batch, data.own_weight)
+        # of a mini-batch, with non-digits; what training minimises
+        self.batch_loss = MiniBatchLoss(loss, data.negatives_per_batch)
         # of several processes each has its slice of a mini-batch, and all validation images
         self.train_metrics = _metrics("train/", loss, dist_sync_on_step=settings.trainer.strategy == "ddp")
         self.val_metrics = _metrics("val/", loss, sync_on_compute=False)
@@ -152,7 +152,7 @@ class DigitClassifier(Task):
 
     def _gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the gradients of a mini-batch's loss; return the loss and the outputs [N, 10]."""
-        size = MAX_TOGETHER if self.batch_loss.is_plain else len(batch.labels)
+        size = len(batch.labels) if self.batch_loss.negatives else MAX_TOGETHER
         losses: list[Tensor] = []
         outputs: list[Tensor] = []
         for images, labels in zip(batch.images.split(size), batch.labels.split(size), strict=True):

@@ -55,41 +55,25 @@ class OutputLoss:
 
 
 class MiniBatchLoss:
-    """The loss of a mini-batch, which ends with the user's own digits, and behind them with non-digits.
+    """The loss of a mini-batch, which ends with non-digits.
 
     Args:
         loss: of images with labels.
         negatives: how many non-digits a mini-batch has.
-        own: how many of the user's own digits it has.
-        own_weight: how many times as much as another image each of these counts.
     """
 
-    def __init__(self, loss: OutputLoss, negatives: int, own: int, own_weight: float) -> None:
+    def __init__(self, loss: OutputLoss, negatives: int) -> None:
         self.loss = loss
         self.negatives = negatives
-        self.weighted = 0 if own_weight == 1 else own
-        self.own_weight = own_weight
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether all images count alike, so that a mini-batch may be computed in pieces."""
-        return not self.negatives and not self.weighted
 
     def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return the mean loss over a mini-batch, of outputs [N, 10] and labels [N]."""
-        if self.is_plain:
+        if not self.negatives:
             return self.loss(outputs, labels)
         digits = len(outputs) - self.negatives
-        losses = []
-        for weight, part in (
-            (1.0, slice(digits - self.weighted)),
-            (self.own_weight, slice(digits - self.weighted, digits)),
-        ):
-            if len(labels[part]):
-                losses.append(weight * len(labels[part]) * self.loss(outputs[part], labels[part]))
-        if self.negatives:
-            losses.append(self.negatives * uniform_cross_entropy(self.loss.logits(outputs[digits:])))
-        return torch.stack(losses).sum() / len(outputs)
+        of_digits = digits * self.loss(outputs[:digits], labels[:digits])
+        of_others = self.negatives * uniform_cross_entropy(self.loss.logits(outputs[digits:]))
+        return (of_digits + of_others) / len(outputs)
 
 
 def uniform_cross_entropy(logits: Tensor) -> Tensor:

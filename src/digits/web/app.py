@@ -214,7 +214,7 @@ def _read(question: Question) -> Reading:
         picture = None
         pixels = np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32)
     else:
-        picture = picture_of(question.content, "the picture")
+        picture = picture_of(question.content)
         pixels = brightness(picture.image)
     recognizer = Recognizer(question.reader, shipped_finder(), question.digits)
     (rows,) = recognizer.read([recognizer.find(pixels)])

@@ -69,14 +69,14 @@ def test_a_sweep_leaves_a_table_pictures_and_an_experiment_and_goes_on(
     sweep: Command, command: Command, tmp_path: Path
 ) -> None:
     folder = tmp_path / "outputs" / "sweeps" / "tiny"
-    done = sweep("trials=1", "data.own_weight=5")
+    done = sweep("trials=1", "data.synthetic_count=500")
     assert (done.code, done.err.count("trial 0: ")) == (0, 1)
     first = table(folder)
-    done = sweep("trials=2", "data.own_weight=5", "seed=7")
+    done = sweep("trials=2", "data.synthetic_count=500", "seed=7")
     assert done.code == 2
     assert done.err.startswith("error: seed")
     assert "as study=tiny was begun; or give study another name" in done.err
-    done = sweep("trials=2", "data.own_weight=5")
+    done = sweep("trials=2", "data.synthetic_count=500")
     assert done.code == 0
     rows = table(folder)
     assert rows[:1] == first
@@ -87,7 +87,7 @@ def test_a_sweep_leaves_a_table_pictures_and_an_experiment_and_goes_on(
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert float(best["val/loss"]) == float(best["optimizer.learning_rate"])
     experiment = (folder / "experiment" / "tiny.yaml").read_text(encoding="utf-8")
-    assert "own_weight: 5" in experiment
+    assert "synthetic_count: 500" in experiment
     composed = command("train", "--config-dir", str(folder), "experiment=tiny", "--cfg", "job").out
     for key in ("optimizer.learning_rate", "optimizer.weight_decay", "data.batch_size"):
         assert f"{key.partition('.')[2]}: {best[key]}\n" in composed
