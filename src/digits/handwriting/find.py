@@ -35,8 +35,8 @@ ALIKE = 1.7
 SAME = 0.25
 """The share of the smaller one's box that it has in common with another's, if both are the same digit."""
 
-MISFIT, ELSEWHERE = 1.5, 1.6
-"""Octaves from the usual size that a digit is at most at the best size of the picture, and at others."""
+MISFIT = 1.5
+"""Octaves from the usual size that a digit is at most at the best size of the picture."""
 
 WHOLE, FOUND = 0.65, 0.3
 """The share of a digit that must be in the picture, as in training; and found of it, for its ink hangs together."""
@@ -194,7 +194,7 @@ def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
         usual = median(digit.extent for digit in kept) if kept else 0.0
         for digit in sorted(digits, key=lambda digit: digit.misfit):
             alike = usual / ALIKE < digit.extent < usual * ALIKE
-            if not alike or digit.misfit > ELSEWHERE or digit.sureness < SURE:
+            if not alike or digit.sureness < SURE:
                 continue
             others = (other for other in kept if other.seen is not digit.seen)
             if not any(_overlap(digit.box, other.box) > SAME for other in others):
