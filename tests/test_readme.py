@@ -9,12 +9,13 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from conftest import Command, settings
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from digits.command_line import checked
 from digits.config.commands import CompareConfig
@@ -106,7 +107,7 @@ def test_a_command_is_composed(line: str, command: Command) -> None:
     outcome = command(name, *arguments, "--cfg", "job")
     assert outcome.code == 0, outcome.err
     if name == "compare":
-        assert runs_to_compare(checked(OmegaConf.create(outcome.out), CompareConfig))  # type: ignore[arg-type]
+        assert runs_to_compare(checked(cast(DictConfig, OmegaConf.create(outcome.out)), CompareConfig))
 
 
 def test_links_lead_somewhere() -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from conftest import Command, Train, settings
 from run_folders import weights
 
 from digits import runs
+from digits.config.data import DistortionConfig
 from digits.data.augmentation import Distortion
 from digits.data.chunks import Chunk
 from digits.errors import UserError
@@ -23,7 +25,8 @@ DISTORTED = ["augment=handwriting"]
 
 @pytest.mark.parametrize("processes", [1, 2, 5])
 def test_the_parts_are_the_whole(processes: int) -> None:
-    distortion = Distortion(settings("augment=handwriting").augment, 1, torch.device("cpu"))  # type: ignore[arg-type]
+    config = cast(DistortionConfig, settings("augment=handwriting").augment)
+    distortion = Distortion(config, 1, torch.device("cpu"))
     labels = torch.arange(30)
     params = tuple(distortion.draw(10, step, 1) for step in range(3))
     pictures = labels.view(-1, 1, 1).expand(-1, 28, 28).to(torch.uint8)

@@ -138,7 +138,7 @@ def batch(images: NDArray[np.float32], labels: NDArray[np.int64]) -> Picture:
     Drawn without matplotlib as well, since it is drawn in the time of the training.
 
     Args:
-        images: float32 [N, 28, 28] in [0, 1].
+        images: float32 [N, 28, 28] in [0, 1]; the first 256 are drawn.
         labels: int64 [N], 0 to 9, below 0 for non-digits.
     """
     images, columns, scale, top = images[:256], 16, 2, 40
