@@ -107,7 +107,6 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("data.val_size=0", "data.val_size=0: must be above 0, or there is no val/loss"),
         ("run_name=x", "run_name=x: must be null in a sweep, which names its own runs"),
         ("trainer.max_time=1:00", "trainer.max_time=1:00: must be null in a sweep"),
-        ("storage=postgres//x", "storage=postgres//x: must be a database as SQLAlchemy names it"),
         ("-m + trials=1,2", "-m: is for train.py alone; leave it out"),
         ("space=distortion", "space: augment.rotation: this augment has no rotation"),
         ("optimizer=lbfgs", "space: "),

@@ -103,15 +103,15 @@ def test_what_is_measured_is_written(
     ran: list[list[str]] = []
     monkeypatch.setattr(training, "images_per_second", measured)
     monkeypatch.setattr(subprocess, "run", run)
-    out = tmp_path / "out"
-    where = [f"out={out}", f"outputs_dir={tmp_path}", f"data_dir={data_dir}"]
+    out = tmp_path / "benchmark"
+    where = [f"outputs_dir={tmp_path}", f"data_dir={data_dir}"]
     outcome = command("benchmark", f"what={what}", "models=[sigmoid]", "rounds=2", "accelerator=cpu", *where)
     assert outcome.code == 0, outcome.err
     written = json.loads((out / "figures.json").read_text())
     ((title, part),) = written["figures"].items()
     assert written["machine"]["torch"] == torch.__version__.partition("+")[0]
     assert (out / "chart.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["out"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["benchmark"]
     if what != "predict":
         assert title == "sigmoid, batch 128"
         assert next(iter(part)) == "this project"
@@ -127,6 +127,6 @@ def test_what_is_measured_is_written(
 
 def test_a_cache_folder_that_cannot_be_made_is_named(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    outcome = command("benchmark", f"data_dir={tmp_path / 'file' / 'data'}", f"out={tmp_path / 'out'}")
+    outcome = command("benchmark", f"data_dir={tmp_path / 'file' / 'data'}", f"outputs_dir={tmp_path}")
     assert outcome.code == 2
     assert outcome.err.splitlines()[-1].startswith(f"error: data_dir={tmp_path / 'file' / 'data'}: ")

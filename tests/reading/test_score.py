@@ -35,7 +35,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_the_score_has_kinds_writers_and_what_is_no_digit(command: Command, pictures: Path, tmp_path: Path) -> None:
-    outcome = command("score", f"pictures={pictures}", "run=shipped", f"out={tmp_path / 'score'}")
+    outcome = command("score", f"pictures={pictures}", "run=shipped", f"outputs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
     figures = json.loads((tmp_path / "score" / "score.json").read_text(encoding="utf-8"))
     assert figures["all"] == {"pictures": 5, "right": 0.8, "digits_wrong": 0.166667, "rejected": 0.0}
@@ -70,7 +70,7 @@ def test_arrays_are_scored(command: Command, tmp_path: Path, largest: int) -> No
     drawn = [np.asarray(page([(str(digit), 60, 40)], size=(200, 180), height=100)) for digit in (3, 8)]
     x = np.stack([np.asarray(Image.fromarray(255 - one).resize((32, 32))) for one in drawn])
     np.savez(tmp_path / "set.npz", x=x if largest == 255 else (x > 100).astype(np.uint8), y=np.array([3, 8]))
-    outcome = command("score", f"pictures={tmp_path / 'set.npz'}", "run=shipped", f"out={tmp_path}")
+    outcome = command("score", f"pictures={tmp_path / 'set.npz'}", "run=shipped", f"outputs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
     assert "right            100.00% of 2" in outcome.out
 
@@ -78,7 +78,7 @@ def test_arrays_are_scored(command: Command, tmp_path: Path, largest: int) -> No
 def test_what_cannot_be_scored_is_named_and_the_rest_is(command: Command, pictures: Path, tmp_path: Path) -> None:
     (pictures / "anna" / "9_7.png").write_bytes(b"no picture")
     page(row("4")).save(pictures / "anna" / "four.png")
-    outcome = command("score", f"pictures={pictures}", "run=shipped", f"out={tmp_path / 'score'}")
+    outcome = command("score", f"pictures={pictures}", "run=shipped", f"outputs_dir={tmp_path}")
     assert outcome.code == 2
     assert "80.00% of 5" in outcome.out
     errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]

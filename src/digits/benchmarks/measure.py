@@ -34,8 +34,7 @@ def benchmark(config: BenchmarkConfig) -> None:
     """
     device = devices.choose(config.accelerator, "accelerator")
     accelerator = "cpu" if device.accelerator == "cpu" else "gpu"
-    out = project_path(config.outputs_dir) / "benchmark" if config.out is None else Path(config.out).expanduser()
-    made_folder("out", out)
+    out = made_folder("outputs_dir", project_path(config.outputs_dir) / "benchmark")
     data_dir = project_path(config.data_dir)
     with renamed_setting("data.dir", to="data_dir"):
         mnist.prepare(data_dir)

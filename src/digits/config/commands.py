@@ -46,7 +46,6 @@ class ScoreConfig(Settings):
     run: str | None
     pages: Annotated[str | None, not_empty("a run's folder or an .onnx file")]
     digits: Digits
-    out: Folder
     outputs_dir: str
 
 
@@ -81,7 +80,6 @@ class CompareConfig(Settings):
     settings: list[str]
     train: bool
     pictures: Name
-    out: Folder
     outputs_dir: str
 
 
@@ -97,6 +95,5 @@ class BenchmarkConfig(Settings):
     batch_sizes: Annotated[list[int] | None, distinct("some of 1 to 30000, each once", range(1, 30_001).__contains__)]
     rounds: Annotated[int, between(1, 1000)]
     accelerator: Accelerator
-    out: Folder
     outputs_dir: str
     data_dir: Annotated[str, not_empty("a folder")]

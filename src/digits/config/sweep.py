@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
-from digits.config.checks import between, not_empty, one_of, pattern
+from digits.config.checks import between, one_of, pattern
 from digits.config.train import TrainConfig
 from digits.errors import require
 
@@ -17,11 +17,8 @@ class SweepConfig(TrainConfig):
 
     space: dict[str, str]
     study: Annotated[str, pattern(r"\w[\w.-]{0,99}", "a name of up to 100 letters, digits, _, - and .")]
-    storage: Annotated[str | None, not_empty("a database such as postgresql://user@host/name")]
     trials: Annotated[int, between(1, 100_000)]
     objective: Annotated[str, one_of(*DIRECTIONS)]
-    prune: bool
-    stale_after: Annotated[int, between(4, 86_400, note=" seconds")]
 
     def __post_init__(self) -> None:
         """Check that every trial is a new run that can be judged."""

@@ -97,14 +97,14 @@ def compare(config: CompareConfig, wanted: dict[str, list[ComposedRun]]) -> None
     """
     rows = [Row(name, runs_of_row) for name, runs_of_row in wanted.items()]
     pictures, errors = find_labelled(config.pictures) if config.pictures else ([], [])
-    out = project_path(config.outputs_dir) / "compare" if config.out is None else Path(config.out).expanduser()
+    out = project_path(config.outputs_dir) / "compare"
     if config.train:
-        made_folder("out", out)  # before minutes of training
+        made_folder("outputs_dir", out)  # before minutes of training
     _fill(rows, config, errors)
     rows = [row for row in rows if row.folders]
     _read(rows, pictures, errors)
     if rows:
-        made_folder("out", out)
+        made_folder("outputs_dir", out)
         table = [row.figures() for row in rows]
         text = _markdown(rows, table, out)
         write_text(out / "table.md", text)

@@ -5,7 +5,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,8 +77,7 @@ def score(config: ScoreConfig) -> None:
     reader = Reader(find_model(config.run, config.outputs_dir))
     finder = PageReader(find_finder(config.pages))
     recognizer = Recognizer(reader, finder, config.digits)
-    default = project_path(config.outputs_dir) / "score"
-    out = made_folder("out", default if config.out is None else Path(config.out).expanduser())
+    out = made_folder("outputs_dir", project_path(config.outputs_dir) / "score")
     sys.stderr.write(f"reading with {reader.title}\n")
     results = [
         Result(picture, rows) for picture, _, rows in read_pages(recognizer, find_pages(pictures, finder, errors))

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def arguments(tiny: list[str], tmp_path: Path) -> list[str]:
-    own = ["model=sigmoid", "study=tiny", "stale_after=4", "trainer.accelerator=cpu", "data.train_size=256"]
+    own = ["model=sigmoid", "study=tiny", "trainer.accelerator=cpu", "data.train_size=256"]
     return [*tiny, *own, f"outputs_dir={tmp_path / 'outputs'}"]
 
 
@@ -97,6 +97,7 @@ def test_a_sweep_leaves_a_table_pictures_and_an_experiment_and_goes_on(
 def test_a_trial_whose_process_died_is_gone_on_with(
     sweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(studies, "STALE_AFTER", 4)
     folder = tmp_path / "outputs" / "sweeps" / "tiny"
     reported = studies.PruneTrial.on_train_epoch_end
 
@@ -158,10 +159,11 @@ def test_what_diverges_is_pruned_and_a_bad_trial_too(
     assert not (folder / pruned["folder"] / "checkpoints").exists()  # or resume=auto would go on with it
 
 
-@pytest.mark.parametrize("storage", ["nonsense", "nodialect://user:secret@host/x", "sqlite:////nowhere/at/all.db"])
-def test_a_database_that_cannot_be_used_is_one_line_without_its_password(sweep: Command, storage: str) -> None:
-    done = sweep(f"storage='{storage}'")
+def test_a_database_that_cannot_be_used_is_one_line(sweep: Command, tmp_path: Path) -> None:
+    file = tmp_path / "outputs" / "sweeps" / "tiny" / "study.db"
+    file.parent.mkdir(parents=True)
+    file.write_text("no database" * 100)
+    done = sweep()
     assert done.code == 2
-    assert done.err.startswith("error: storage=")
+    assert done.err.startswith(f"error: {file}: cannot be used as the study's database (")
     assert done.err.count("\n") == 1
-    assert "secret" not in done.err

@@ -44,10 +44,10 @@ class Search:
 
 
 def read_search(settings: SweepConfig, hydra: HydraConf) -> Search:
-    """Read the space, and check it on one trial, and the database.
+    """Read the space, and check it on one trial.
 
     Raises:
-        UserError: if a setting cannot be varied, or not as the space says, or there is no such kind of database.
+        UserError: if a setting cannot be varied, or not as the space says.
     """
     space = {key: _choices(key, text) for key, text in settings.space.items()}
     overrides = [override for override in hydra.overrides.task if _key(override) not in SWEEP_ONLY]
@@ -56,8 +56,6 @@ def read_search(settings: SweepConfig, hydra: HydraConf) -> Search:
         require(_key(override) not in space, key, value, "left out, because the space varies it")
     search = Search(overrides, space)
     trial_settings(search.trial({key: _first(choices) for key, choices in space.items()}))
-    if settings.storage is not None:
-        _check_database(settings.storage)
     return search
 
 
@@ -105,17 +103,3 @@ def _choices(key: str, text: str) -> Choices:
     choices = list(override.sweep_string_iterator()) if override.is_choice_sweep() else []
     require(len(set(choices)) == len(choices) > 0, f"space.{key}", text, f"{EXPECTED}, no value twice")
     return choices
-
-
-def _check_database(url: str) -> None:
-    """Check that SQLAlchemy knows such a database, before the seconds that torch takes to load."""
-    import sqlalchemy  # 0.2 s, which a search in a file does not need here
-
-    shown = url
-    try:
-        parsed = sqlalchemy.make_url(url)
-        shown = parsed.render_as_string()  # without its password
-        parsed.get_dialect()
-    except sqlalchemy.exc.ArgumentError as error:
-        expected = "a database as SQLAlchemy names it, such as postgresql+psycopg://user@host/digits"
-        raise UserError(f"storage={shown}: must be {expected}") from error

@@ -7,9 +7,8 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import lightning.pytorch as L
 import optuna
@@ -33,6 +32,9 @@ MADE_OF = "made_of"
 
 TRIALS_BEFORE_PRUNING = 5
 """Fewer have no median worth the name."""
+
+STALE_AFTER = 60
+"""Seconds that nothing is heard of a process before another one goes on with its trial."""
 
 
 class PruneTrial(L.Callback):
@@ -68,22 +70,21 @@ class Sweep:
     Args:
         settings: of conf/sweep.yaml.
         search: what is varied, and what is not.
-        url: the study's database.
+        file: the study's database.
 
     Raises:
         UserError: if the study is one of other settings.
     """
 
-    def __init__(self, settings: SweepConfig, search: Search, url: str) -> None:
+    def __init__(self, settings: SweepConfig, search: Search, file: Path) -> None:
         self.settings = settings
         self.search = search
         self.folder = project_path(settings.outputs_dir) / "sweeps" / settings.study
-        pruner = optuna.pruners.MedianPruner(TRIALS_BEFORE_PRUNING) if settings.prune else optuna.pruners.NopPruner()
         self.study = optuna.create_study(
-            storage=_storage(url, settings.stale_after),
+            storage=_storage(file),
             study_name=settings.study,
             direction=DIRECTIONS[settings.objective],
-            pruner=pruner,
+            pruner=optuna.pruners.MedianPruner(TRIALS_BEFORE_PRUNING),
             load_if_exists=True,
         )
         base = result_settings(trial_settings(search.overrides))
@@ -161,39 +162,28 @@ def sweep(settings: SweepConfig, search: Search) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=ExperimentalWarning)  # heartbeats, there since 2021
     folder = made_folder("outputs_dir", project_path(settings.outputs_dir) / "sweeps" / settings.study)
-    file = sqlalchemy.URL.create("sqlite", database=str(folder / "study.db"))
-    url = settings.storage or file.render_as_string()
+    file = folder / "study.db"
     try:
-        with _storage_errors(url):
-            Sweep(settings, search, url).run()
+        Sweep(settings, search, file).run()
     except (KeyboardInterrupt, SystemExit):
         _say("stopped. To go on, the same command")
         raise
+    except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise UserError(f"{file}: cannot be used as the study's database ({reason}); name another study") from error
     _say(f"for more, raise trials; a table, pictures and the best trial as an experiment are in {shown(folder)}")
     command = ["python", shown(ROOT / "src" / "train.py"), "--config-dir", shown(folder)]
     sys.stdout.write(f"next: {shlex.join([*command, f'experiment={settings.study}'])}\n")
 
 
-@contextmanager
-def _storage_errors(url: str) -> Iterator[None]:
-    """Turn what the database refuses into a UserError that names it, but not its password."""
-    try:
-        yield
-    except (ImportError, StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
-        with suppress(sqlalchemy.exc.ArgumentError):
-            url = sqlalchemy.make_url(url).render_as_string()
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise UserError(f"storage={url}: cannot be used as the study's database ({reason})") from error
-
-
-def _storage(url: str, stale_after: int, attempts: int = 3) -> RDBStorage:
+def _storage(file: Path, attempts: int = 3) -> RDBStorage:
     """Open a database, and make its tables; another process that makes them at the same time is in the way of that."""
     try:
         return RDBStorage(
-            url,
-            {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
-            heartbeat_interval=stale_after // 4,
-            grace_period=stale_after,
+            sqlalchemy.URL.create("sqlite", database=str(file)).render_as_string(),
+            {"connect_args": {"timeout": 60}},
+            heartbeat_interval=STALE_AFTER // 4,
+            grace_period=STALE_AFTER,
             # with what was told of its epochs, because it is the same run that goes on
             heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True),
         )
@@ -203,7 +193,7 @@ def _storage(url: str, stale_after: int, attempts: int = 3) -> RDBStorage:
         if attempts == 1:
             raise
     time.sleep(1)
-    return _storage(url, stale_after, attempts - 1)
+    return _storage(file, attempts - 1)
 
 
 def _drawn(trial: optuna.Trial, key: str, choices: Choices) -> str | int | float:
