@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 from digits.command_line import all_settings, checked
 from digits.config import commands
 from digits.config.sweep import SweepConfig
-from digits.config.train import GROUPS, TrainConfig
+from digits.config.train import GROUPS, WITHOUT_INFLUENCE, TrainConfig, result_settings
 from digits.files import ROOT
 
 OPTIONS = sorted(
@@ -56,5 +56,6 @@ def test_the_other_entry_points_fit(name: str, schema: type, needed: list[str]) 
     assert set(all_settings(schema)) == set(config)
 
 
-def test_the_default_run_has_few_settings() -> None:
-    assert len(all_settings(TrainConfig)) <= 75
+def test_a_run_has_few_settings() -> None:
+    made_of = result_settings(settings("model=mlp", "augment=handwriting"))
+    assert len(made_of) + len(WITHOUT_INFLUENCE) <= 51
