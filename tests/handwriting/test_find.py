@@ -8,7 +8,8 @@ from numbered import SIDE, Array, votes_of
 from numpy.typing import NDArray
 
 from digits.handwriting import find
-from digits.handwriting.find import Found, Network, find_digits, grouped_as_one
+from digits.handwriting.boxes import Box
+from digits.handwriting.find import Found, Network, Seen, find_digits, grouped_as_one
 
 
 def knowing(
@@ -38,6 +39,16 @@ def test_a_digit_is_taken_at_the_size_that_suits_it(height: int, scale: float, l
     assert digit.box.height == pytest.approx(height, abs=4)
     assert digit.seen.scale == scale
     assert digit.misfit < 1
+
+
+@pytest.mark.parametrize(("seen_as", "shape"), [((36, 372), (18, 186)), ((64, 48), (1600, 1190))])
+def test_a_box_has_a_pixel_and_is_in_the_picture(seen_as: tuple[int, int], shape: tuple[int, int]) -> None:
+    ink = np.ones(seen_as, dtype=np.float32)
+    seen = Seen(ink, ink, ink.astype(np.int32), shape)
+    for row in range(seen_as[0]):
+        box = Found(seen, 1, Box(row, seen_as[1] - 1, row + 1, seen_as[1]), (0.0, 0.0), 1.0, 1.0).box
+        assert 0 <= box.top < box.bottom <= shape[0]
+        assert 0 <= box.left < box.right == shape[1]
 
 
 def test_what_is_missing_at_the_best_size_is_taken_from_others_where_it_is_as_large() -> None:

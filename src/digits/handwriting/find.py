@@ -75,10 +75,15 @@ class Seen:
     """The probability of being ink of a digit."""
     numbers: NDArray[np.int32]
     """The digit that each pixel is ink of, from 1 on; 0 for none."""
-    scale: float
-    """Pixels of the picture that one of these stands for."""
+    shape: tuple[int, ...]
+    """Height and width of the picture as it was before."""
     in_mnist_form: bool = False
     """Whether the digit network takes the ink as it is."""
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the picture that one of these stands for."""
+        return float(max(self.shape) / max(self.ink.shape))
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,13 @@ class Found:
 
     @property
     def box(self) -> Box:
-        """Where it is in the picture."""
+        """Where it is in the picture: the whole pixels that it touches, at least one."""
+        (height, width), (rows, columns) = self.seen.shape, self.seen.ink.shape
         return Box(
-            *(
-                round(edge * self.seen.scale)
-                for edge in (self.inner.top, self.inner.left, self.inner.bottom, self.inner.right)
-            )
+            self.inner.top * height // rows,
+            self.inner.left * width // columns,
+            -(-self.inner.bottom * height // rows),  # rounded up
+            -(-self.inner.right * width // columns),
         )
 
     @property
@@ -223,7 +229,7 @@ def look(brightness: Grey, side: int, network: Network) -> tuple[Seen, list[Foun
     ink, votes = network(padded[None, None])
     ink = ink[0, 0, :rows, :columns]
     numbers, found = grouped(ink, votes[0])
-    seen = Seen(small, ink, numbers, scale)
+    seen = Seen(small, ink, numbers, brightness.shape)
     return seen, [digit for digit in (Found(seen, *group) for group in found) if digit.is_whole]
 
 

@@ -102,4 +102,4 @@ def find(brightness: Grey, network: Network, turns: int = 0) -> Page:
 def _one_digit(image: Grey) -> Seen:
     """Return what there is to be seen on an image in MNIST's form: it has been cut to the ink of one digit."""
     ink = image * np.float32(1 / 255)
-    return Seen(image, ink, (ink > 0).astype(np.int32), 1.0, in_mnist_form=True)
+    return Seen(image, ink, (ink > 0).astype(np.int32), image.shape, in_mnist_form=True)
