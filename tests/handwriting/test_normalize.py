@@ -66,3 +66,9 @@ def test_any_shape_of_ink_fits(shape: tuple[int, int]) -> None:
     page = centre(resize(np.ones(shape, dtype=np.float32), BOX))
     assert page.shape == (28, 28)
     assert page.max() == 1
+
+
+def test_noise_that_is_thick_when_it_is_reduced_does_not_vanish() -> None:
+    noise = np.random.default_rng(1).uniform(0.4, 1, (700, 1000)).astype(np.float32)
+    assert stroke_width(noise) * BOX / 1000 < THINNEST
+    assert form(noise).max() == 1

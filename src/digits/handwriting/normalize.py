@@ -66,7 +66,8 @@ def with_usual_strokes(ink: Grey) -> Grey:
     if now < THINNEST:
         mask = framed > FAINT
         depth = distances(mask, NEAR)
-        more = (THINNEST * FINE - stroke_width(fine)) / 2
+        # noise is thin, but when it is reduced one thick stroke, of which half a pixel each side is kept as below
+        more = max((THINNEST * FINE - stroke_width(fine)) / 2, FINE / 2 - float(depth.max()))
     else:
         mask = framed > 0.5
         depth = distances(mask, BOX * FINE // 2)
