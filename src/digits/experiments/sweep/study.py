@@ -27,6 +27,9 @@ from digits.experiments.sweep.space import Choices, Interval, Search, trial_sett
 from digits.files import ROOT, made_folder, project_path, shown
 from digits.training.run import train
 
+DATABASE = "study.db"
+"""The study's file, in its folder."""
+
 MADE_OF = "made_of"
 """What a study remembers of its settings."""
 
@@ -70,18 +73,18 @@ class Sweep:
     Args:
         settings: of conf/sweep.yaml.
         search: what is varied, and what is not.
-        file: the study's database.
+        folder: the study's, which has its database.
 
     Raises:
         UserError: if the study is one of other settings.
     """
 
-    def __init__(self, settings: SweepConfig, search: Search, file: Path) -> None:
+    def __init__(self, settings: SweepConfig, search: Search, folder: Path) -> None:
         self.settings = settings
         self.search = search
-        self.folder = project_path(settings.outputs_dir) / "sweeps" / settings.study
+        self.folder = folder
         self.study = optuna.create_study(
-            storage=_storage(file),
+            storage=_storage(folder / DATABASE),
             study_name=settings.study,
             direction=DIRECTIONS[settings.objective],
             pruner=optuna.pruners.MedianPruner(TRIALS_BEFORE_PRUNING),
@@ -162,15 +165,16 @@ def sweep(settings: SweepConfig, search: Search) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=ExperimentalWarning)  # heartbeats, there since 2021
     folder = made_folder("outputs_dir", project_path(settings.outputs_dir) / "sweeps" / settings.study)
-    file = folder / "study.db"
     try:
-        Sweep(settings, search, file).run()
+        Sweep(settings, search, folder).run()
     except (KeyboardInterrupt, SystemExit):
         _say("stopped. To go on, the same command")
         raise
     except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]
-        raise UserError(f"{file}: cannot be used as the study's database ({reason}); name another study") from error
+        raise UserError(
+            f"{folder / DATABASE}: cannot be used as the study's database ({reason}); name another study"
+        ) from error
     _say(f"for more, raise trials; a table, pictures and the best trial as an experiment are in {shown(folder)}")
     command = ["python", shown(ROOT / "src" / "train.py"), "--config-dir", shown(folder)]
     sys.stdout.write(f"next: {shlex.join([*command, f'experiment={settings.study}'])}\n")
