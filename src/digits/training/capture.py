@@ -26,7 +26,7 @@ class Graph:
     result: tuple[Tensor, Tensor]
 
     def replay(self, chunk: Chunk, rates: Tensor) -> tuple[Tensor, Tensor]:
-        """Take the steps with another chunk and its rates; what is returned holds until the next replay."""
+        """Replay the captured steps with another chunk and its rates; what is returned holds until the next replay."""
         for captured, new in zip(self.chunk.tensors, chunk.tensors, strict=True):
             captured.copy_(new)
         self.rates.copy_(rates)
@@ -35,7 +35,7 @@ class Graph:
 
 
 class CapturedSteps:
-    """Takes the steps of chunks on a GPU.
+    """Performs the steps of chunks on a GPU.
 
     The first chunk of each size is taken step by step, which makes what is made but once (the optimizer's state, the
     libraries' workspaces); the second is captured while the GPU stands still, and from then on it is replayed.
@@ -55,7 +55,7 @@ class CapturedSteps:
         """Whether a chunk could not be captured."""
 
     def __call__(self, chunk: Chunk, rates: list[float]) -> tuple[Tensor, Tensor]:
-        """Take one optimizer step for each mini-batch of the chunk, with these learning rates."""
+        """Perform one optimizer step for each mini-batch of the chunk, with these learning rates."""
         rates_there = torch.tensor(rates).pin_memory().to(self.device, non_blocking=True)
         size = len(chunk.labels)
         if size in self.graphs and not self.failed:

@@ -98,7 +98,7 @@ class DigitClassifier(Task):
         return self.output_loss.logits(self.network(images))
 
     def training_step(self, chunk: Chunk, batch_idx: int) -> dict[str, Tensor]:
-        """Take one optimizer step for each mini-batch of the chunk.
+        """Perform one optimizer step for each mini-batch of the chunk.
 
         Returns:
             The chunk's `train/loss` and `train/accuracy`, of its digits and without the penalty, and the
@@ -115,7 +115,7 @@ class DigitClassifier(Task):
         return {**values, "train/learning_rate": torch.tensor(rates[-1])}
 
     def take_steps(self, chunk: Chunk, rates: Sequence[float | Tensor]) -> tuple[Tensor, Tensor]:
-        """Take one optimizer step for each mini-batch of the chunk.
+        """Perform one optimizer step for each mini-batch of the chunk.
 
         Args:
             chunk: the mini-batches.
@@ -137,7 +137,7 @@ class DigitClassifier(Task):
         return torch.cat(outputs), torch.cat(labels)
 
     def _step(self, optimizer: Optimizer, batch: Batch) -> Tensor:
-        """Take one optimizer step; return the outputs [N, 10] from before it."""
+        """Perform one optimizer step; return the outputs [N, 10] from before it."""
         before: list[Tensor] = []
 
         def closure() -> Tensor:  # called once, by L-BFGS again for each place on its line search
