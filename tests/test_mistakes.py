@@ -97,7 +97,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("experiments=['lenet5_adam seed=3']", "has seed, resume or run_name; every run is a new one"),
         ("experiments=['lenet5_adam \"']", 'experiments=lenet5_adam ": No closing quotation'),
         ("settings=[data.val_size=x]", "data.val_size=x: must be a whole number"),
-        ("trian=false", "trian=false: there is no setting trian; did you mean train?"),
+        ("sedes=[1]", "sedes=[1]: there is no setting sedes; did you mean seeds?"),
     ],
     "sweep": [
         ("trials=0", "trials=0: must be 1 to 100000"),

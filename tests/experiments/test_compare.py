@@ -109,11 +109,3 @@ def test_a_run_that_fails_does_not_stop_the_others(compare: Compare, tmp_path: P
     assert "there is no such folder" in err
     assert out.count("\n") == 3
     assert len(table(tmp_path / "outputs" / "compare")) == 1
-
-
-def test_nothing_is_run_where_it_may_only_collect(compare: Compare, tmp_path: Path) -> None:
-    code, out, err = compare("experiments=[relu_30_60]", "seeds=[1]", "train=false")
-    assert code == 2
-    assert "error: relu_30_60, seed 1: there is no such run in" in err
-    assert out == ""
-    assert not (tmp_path / "outputs").exists()

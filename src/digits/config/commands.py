@@ -78,7 +78,6 @@ class CompareConfig(Settings):
     experiments: Annotated[list[str], AT_LEAST_ONE]
     seeds: Annotated[list[int], AT_LEAST_ONE]
     settings: list[str]
-    train: bool
     pictures: Name
     outputs_dir: str
 

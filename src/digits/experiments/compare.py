@@ -98,13 +98,11 @@ def compare(config: CompareConfig, wanted: dict[str, list[ComposedRun]]) -> None
     rows = [Row(name, runs_of_row) for name, runs_of_row in wanted.items()]
     pictures, errors = find_labelled(config.pictures) if config.pictures else ([], [])
     out = project_path(config.outputs_dir) / "compare"
-    if config.train:
-        made_folder("outputs_dir", out)  # before minutes of training
-    _fill(rows, config, errors)
+    made_folder("outputs_dir", out)  # before minutes of training
+    _fill(rows, config.outputs_dir, errors)
     rows = [row for row in rows if row.folders]
     _read(rows, pictures, errors)
     if rows:
-        made_folder("outputs_dir", out)
         table = [row.figures() for row in rows]
         text = _markdown(rows, table, out)
         write_text(out / "table.md", text)
@@ -115,20 +113,16 @@ def compare(config: CompareConfig, wanted: dict[str, list[ComposedRun]]) -> None
     raise_all(errors)
 
 
-def _fill(rows: list[Row], config: CompareConfig, errors: list[UserError]) -> None:
+def _fill(rows: list[Row], outputs_dir: str, errors: list[UserError]) -> None:
     """Find the runs, go on with those that were stopped, or make them; one that fails does not stop the others."""
-    finished = _made_of(runs.finished(config.outputs_dir))
-    stopped = _made_of(runs.unfinished(config.outputs_dir))
+    finished = _made_of(runs.finished(outputs_dir))
+    stopped = _made_of(runs.unfinished(outputs_dir))
     wanted = [(row, run) for row in rows for run in row.wanted]
     for number, (row, run) in enumerate(wanted, 1):
         title = f"{row.name}, seed {run.settings.seed}"
         made_of = result_settings(run.settings)
         folder = next((folder for folder, others in finished if others == made_of), None)
-        if folder is not None:
-            sys.stderr.write(f"{number} of {len(wanted)}: {title}: {shown(folder)}\n")
-        elif not config.train:
-            errors.append(UserError(f"{title}: there is no such run in {project_path(config.outputs_dir)}"))
-        else:
+        if folder is None:
             sys.stderr.write(f"\n{number} of {len(wanted)}: {title}\n")
             half = next((folder for folder, others in stopped if others == made_of), None)
             name, resume = _free_name(row.name, run.settings), str(half) if half else None
@@ -136,10 +130,11 @@ def _fill(rows: list[Row], config: CompareConfig, errors: list[UserError]) -> No
                 folder = train(replace(run.settings, run_name=name, resume=resume), run.overrides)
             except UserError as error:
                 errors.append(UserError(f"{title}: {error}"))
-            else:
-                finished.append((folder, made_of))
-        if folder is not None:
-            row.folders[run.settings.seed] = folder
+                continue
+            finished.append((folder, made_of))
+        else:
+            sys.stderr.write(f"{number} of {len(wanted)}: {title}: {shown(folder)}\n")
+        row.folders[run.settings.seed] = folder
 
 
 def _made_of(folders: list[Path]) -> list[tuple[Path, dict[str, Any]]]:

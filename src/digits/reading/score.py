@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.progress import track
-from scipy.stats import rankdata
 
 from digits.config.commands import ScoreConfig
 from digits.errors import UserError, raise_all
@@ -120,10 +118,6 @@ def summary(results: list[Result]) -> dict[str, Any]:
         }
     if others:
         figures["no_digit"] = {"pictures": len(others), "rejected": _share(result.is_rejected for result in others)}
-    single = [result for result in digits if len(result.picture.label) == 1]
-    if others and single:
-        scores = [np.array([result.confidence for result in group]) for group in (single, others)]
-        figures["no_digit"]["auroc"] = round(auroc(*scores), 6)
     return figures
 
 
@@ -159,13 +153,6 @@ def distance(text: str, other: str) -> int:
     return before[-1]
 
 
-def auroc(positives: NDArray[np.float64], negatives: NDArray[np.float64]) -> float:
-    """Return the chance that a positive has a larger score than a negative, ties by half (Mann, Whitney 1947)."""
-    ranks = rankdata(np.concatenate([positives, negatives]))
-    least = len(positives) * (len(positives) + 1) / 2
-    return float((ranks[: len(positives)].sum() - least) / (len(positives) * len(negatives)))
-
-
 def report(figures: dict[str, Any]) -> str:
     """Lay the figures out for a person."""
     lines = []
@@ -189,8 +176,6 @@ def report(figures: dict[str, Any]) -> str:
     if "no_digit" in figures:
         other = figures["no_digit"]
         lines.append(f"no digit         {other['rejected']:.2%} of {other['pictures']} rejected")
-        if "auroc" in other:
-            lines.append(f"AUROC            {other['auroc']:.4f} of single digits against no digits")
     return "\n".join(lines) + "\n"
 
 
