@@ -101,7 +101,6 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "sweep": [
         ("trials=0", "trials=0: must be 1 to 100000"),
-        ("objective=test/accuracy", "objective=test/accuracy: must be one of val/accuracy, val/loss"),
         ("study=a/b", "study=a/b: must be a name of up to 100 letters, digits, _, - and ."),
         ("space=x", "space=x: there is no such space; choose one of distortion, learning"),
         ("data.val_size=0", "data.val_size=0: must be above 0, or there is no val/loss"),

@@ -1,14 +1,11 @@
 """What conf/sweep.yaml must fit."""
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Literal
+from typing import Annotated
 
-from digits.config.checks import between, one_of, pattern
+from digits.config.checks import between, pattern
 from digits.config.train import TrainConfig
 from digits.errors import require
-
-DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"val/accuracy": "maximize", "val/loss": "minimize"}
-"""What a trial can be judged by, and what is better."""
 
 
 @dataclass
@@ -18,7 +15,6 @@ class SweepConfig(TrainConfig):
     space: dict[str, str]
     study: Annotated[str, pattern(r"\w[\w.-]{0,99}", "a name of up to 100 letters, digits, _, - and .")]
     trials: Annotated[int, between(1, 100_000)]
-    objective: Annotated[str, one_of(*DIRECTIONS)]
 
     def __post_init__(self) -> None:
         """Check that every trial is a new run that can be judged."""

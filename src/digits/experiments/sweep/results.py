@@ -16,6 +16,9 @@ from digits.tracking.pictures import drawn
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
+OBJECTIVE = "val/loss"
+"""What a trial is judged by: the tag, of the weights that it keeps."""
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -37,24 +40,24 @@ def best(study: optuna.Study) -> FrozenTrial | None:
     return study.best_trial if finished else None
 
 
-def write(study: optuna.Study, objective: str, search: Search, folder: Path) -> None:
+def write(study: optuna.Study, search: Search, folder: Path) -> None:
     """Write table.csv, history.png and importance.png, and the best trial as an experiment, to the study's folder."""
     trials = done(study)
     if not trials:
         return
-    write_text(folder / "table.csv", csv_text([_row(trial, objective) for trial in trials]))
+    write_text(folder / "table.csv", csv_text([_row(trial) for trial in trials]))
     best_trial = best(study)
     if best_trial is None:
         return
-    title = f"{objective} {best_trial.value:.5g}, the best of {len(trials)} trials of the study {study.study_name}"
+    title = f"{OBJECTIVE} {best_trial.value:.5g}, the best of {len(trials)} trials of the study {study.study_name}"
     overrides = search.trial({key: str(value) for key, value in best_trial.params.items()})
     file = made_folder("outputs_dir", folder / "experiment") / f"{study.study_name}.yaml"
     write_text(file, _experiment(overrides, title))
     mpl.use("Agg")  # Optuna draws with pyplot, which would look for a screen
     plots = optuna.visualization.matplotlib
-    axes = [("history", plots.plot_optimization_history(study, target_name=objective))]
+    axes = [("history", plots.plot_optimization_history(study, target_name=OBJECTIVE))]
     if len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) > 1:
-        axes.append(("importance", plots.plot_param_importances(study, target_name=objective)))
+        axes.append(("importance", plots.plot_param_importances(study, target_name=OBJECTIVE)))
     for name, plot in axes:
         figure = cast("Figure", plot.figure)
         figure.set_layout_engine("constrained")  # or the settings' names would be cut off
@@ -62,11 +65,11 @@ def write(study: optuna.Study, objective: str, search: Search, folder: Path) -> 
     mpl.pyplot.close("all")
 
 
-def _row(trial: FrozenTrial, objective: str) -> dict[str, Any]:
-    """Return a trial's row of table.csv; of a pruned one the objective is that of its last epoch."""
+def _row(trial: FrozenTrial) -> dict[str, Any]:
+    """Return a trial's row of table.csv; of a pruned one the loss is that of its last epoch."""
     is_finished, epochs = trial.state == TrialState.COMPLETE, trial.last_step or 0
     value = trial.value if is_finished else trial.intermediate_values.get(epochs)
-    start = {"trial": trial.number, "state": "finished" if is_finished else "pruned", objective: value}
+    start = {"trial": trial.number, "state": "finished" if is_finished else "pruned", OBJECTIVE: value}
     return {**start, "epochs": epochs, **trial.params, "folder": trial.user_attrs.get("folder", "")}
 
 

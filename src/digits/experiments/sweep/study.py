@@ -19,7 +19,7 @@ from optuna.study import MaxTrialsCallback
 
 from digits import runs
 from digits.command_line import fail
-from digits.config.sweep import DIRECTIONS, SweepConfig
+from digits.config.sweep import SweepConfig
 from digits.config.train import TrainConfig, result_settings
 from digits.errors import DivergedError, UserError, require
 from digits.experiments.sweep import results
@@ -45,13 +45,11 @@ class PruneTrial(L.Callback):
 
     Args:
         trial: the run's.
-        objective: the tag it is judged by.
         told: the epochs that the study knows already, of a run that goes on.
     """
 
-    def __init__(self, trial: optuna.Trial, objective: str, told: set[int]) -> None:
+    def __init__(self, trial: optuna.Trial, told: set[int]) -> None:
         self.trial = trial
-        self.objective = objective
         self.told = told
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -62,7 +60,7 @@ class PruneTrial(L.Callback):
         """
         epoch = trainer.current_epoch + 1
         if epoch not in self.told:
-            self.trial.report(float(trainer.callback_metrics[self.objective]), epoch)
+            self.trial.report(float(trainer.callback_metrics[results.OBJECTIVE]), epoch)
         if epoch != trainer.max_epochs and self.trial.should_prune():
             raise TrialPruned(f"after epoch {epoch}")
 
@@ -86,13 +84,12 @@ class Sweep:
         self.study = optuna.create_study(
             storage=_storage(folder / DATABASE),
             study_name=settings.study,
-            direction=DIRECTIONS[settings.objective],
             pruner=optuna.pruners.MedianPruner(TRIALS_BEFORE_PRUNING),
             load_if_exists=True,
         )
         base = result_settings(trial_settings(search.overrides))
         space = {f"space.{key}": text for key, text in settings.space.items()}
-        made_of = json.loads(json.dumps({"objective": settings.objective, **base, **space}))
+        made_of = json.loads(json.dumps({**base, **space}))
         if not self.study.get_trials(deepcopy=False):
             self.study.set_user_attr(MADE_OF, made_of)
         before = self.study.user_attrs.get(MADE_OF, {})
@@ -110,10 +107,10 @@ class Sweep:
 
     def write(self) -> None:
         """Write what is done to the study's folder, and say how far it is."""
-        results.write(self.study, self.settings.objective, self.search, self.folder)
+        results.write(self.study, self.search, self.folder)
         done, best = results.done(self.study), results.best(self.study)
         shown_best = "none yet" if best is None else f"{best.value:.5g}, trial {best.number}"
-        _say(f"{len(done)} of {self.settings.trials} done; best {self.settings.objective}: {shown_best}")
+        _say(f"{len(done)} of {self.settings.trials} done; best {results.OBJECTIVE}: {shown_best}")
 
     def _objective(self, trial: optuna.Trial) -> float:
         """Draw a trial's settings and make its run, or go on with it; return how it validates.
@@ -139,9 +136,9 @@ class Sweep:
             if resume is None:
                 shutil.rmtree(folder, ignore_errors=True)
             settings = replace(settings, outputs_dir=str(self.folder), run_name=name, resume=resume)
-            self._train(settings, overrides, PruneTrial(trial, self.settings.objective, set(known.intermediate_values)))
+            self._train(settings, overrides, PruneTrial(trial, set(known.intermediate_values)))
         metrics = json.loads((folder / runs.METRICS_JSON).read_text(encoding="utf-8"))
-        return float(metrics[self.settings.objective])
+        return float(metrics[results.OBJECTIVE])
 
     def _train(self, settings: TrainConfig, overrides: list[str], pruning: PruneTrial) -> None:
         try:
