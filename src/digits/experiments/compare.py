@@ -97,8 +97,7 @@ def compare(config: CompareConfig, wanted: dict[str, list[ComposedRun]]) -> None
     """
     rows = [Row(name, runs_of_row) for name, runs_of_row in wanted.items()]
     pictures, errors = find_labelled(config.pictures) if config.pictures else ([], [])
-    out = project_path(config.outputs_dir) / "compare"
-    made_folder("outputs_dir", out)  # before minutes of training
+    out = made_folder("outputs_dir", project_path(config.outputs_dir) / "compare")  # before minutes of training
     _fill(rows, config.outputs_dir, errors)
     rows = [row for row in rows if row.folders]
     _read(rows, pictures, errors)
