@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from digits.handwriting import find
 from digits.handwriting.boxes import Box
-from digits.handwriting.find import Found, Network, Seen, find_digits, grouped_as_one
+from digits.handwriting.find import Found, PageNetwork, Seen, find_digits, grouped_as_one
 
 
 def knowing(
     numbers: NDArray[np.int16], seen: Callable[[NDArray[np.int16]], NDArray[np.bool_]] = lambda n: n > 0
-) -> Network:
+) -> PageNetwork:
     """A network that knows the digits of a picture of SIDE x SIDE at every size."""
 
     def network(pictures: Array) -> tuple[Array, Array]:

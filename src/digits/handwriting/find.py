@@ -61,7 +61,7 @@ MAD = 1.4826
 SURELY_PAPER = 0.2
 """The probability of ink below which a pixel, and those round it, are paper."""
 
-Network = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+PageNetwork = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 """From pictures [1, 1, height, width] in [0, 1] to the probability of ink and the votes, as models/pagenet.py says."""
 
 
@@ -169,7 +169,7 @@ class Found:
         return self.seen.ink if self.seen.in_mnist_form else form(self.cropped)
 
 
-def find_digits(brightness: Grey, network: Network) -> tuple[list[Seen], list[Found]]:
+def find_digits(brightness: Grey, network: PageNetwork) -> tuple[list[Seen], list[Found]]:
     """Return what the network says of a picture, float32 [height, width], 0 to 255, and its digits in no order."""
     longer = max(brightness.shape)
     sides = [side for side in SIDES if side <= longer * MOST_ENLARGED] or [SIDES[0]]
@@ -217,7 +217,7 @@ def _overlap(first: Box, other: Box) -> float:
     return width * height / max(1, min(first.width * first.height, other.width * other.height))
 
 
-def look(brightness: Grey, side: int, network: Network) -> tuple[Seen, list[Found]]:
+def look(brightness: Grey, side: int, network: PageNetwork) -> tuple[Seen, list[Found]]:
     """Find the digits of a picture that is brought to so many pixels on its longer side."""
     height, width = brightness.shape
     scale = max(height, width) / side

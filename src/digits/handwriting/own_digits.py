@@ -13,7 +13,7 @@ from PIL import Image
 from digits.errors import UserError, renamed_setting
 from digits.files import file_errors
 from digits.formats.images import ImageSet
-from digits.handwriting.find import Network
+from digits.handwriting.find import PageNetwork
 from digits.handwriting.labelled import find_labelled
 from digits.handwriting.page import find
 
@@ -23,7 +23,7 @@ MAX_SAVED = 10_000
 """Pictures in the folder: more than anybody draws, and less than fills a disk."""
 
 
-def read(folder: Path, network: Network) -> ImageSet:
+def read(folder: Path, network: PageNetwork) -> ImageSet:
     """Bring each picture of one digit in a folder to 28x28; others are left out, and their number is logged.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from digits.handwriting.boxes import Box
-from digits.handwriting.find import Found, Network, Seen, find_digits, grouped_as_one
+from digits.handwriting.find import Found, PageNetwork, Seen, find_digits, grouped_as_one
 from digits.handwriting.morphology import Grey
 from digits.handwriting.normalize import SIDE, in_mnist_form
 
@@ -84,7 +84,7 @@ def _side_by_side(upper: list[Box], lower: list[Box]) -> bool:
     return min(gaps) < NEXT * height and below < BELOW * height
 
 
-def find(brightness: Grey, network: Network, turns: int = 0) -> Page:
+def find(brightness: Grey, network: PageNetwork, turns: int = 0) -> Page:
     """Find the digits of a picture.
 
     Args:

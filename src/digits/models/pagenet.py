@@ -10,9 +10,6 @@ from torch.nn import functional as F
 CHANNELS = (16, 24, 40, 64, 96)
 """Of each level, from half the picture's resolution to a thirty-second."""
 
-USUAL_SIZE = 45.0
-"""Pixels of a digit's longer side that the network is best at; the middle of what it is trained on."""
-
 
 class PageNet(nn.Module):
     """Finds the ink of digits and lets each pixel vote for the middle and the size of its digit.
@@ -37,7 +34,8 @@ class PageNet(nn.Module):
 
         Returns:
             The logit of being ink of a digit, [N, 1, height, width], and for each 2x2 pixels the way to the middle of
-            their digit, x and y, and the logarithm of its longer side, both over USUAL_SIZE, [N, 3, height/2, width/2].
+            their digit, x and y, and the logarithm of its longer side, both over the USUAL_SIZE of
+            handwriting/grouping.py, [N, 3, height/2, width/2].
         """
         values = F.pixel_unshuffle(2 * pictures - 1, 2)
         levels = []

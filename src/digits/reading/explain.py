@@ -54,15 +54,16 @@ def explain(page: Page, rows: Rows) -> Image.Image:
         ]
     ]
     for digit in digits:
-        ink = digit.place.cropped
         answer = f"{digit.probabilities.argmax()} with {digit.confidence:.1%}"
-        lines.append(
-            [
+        steps = [(f"28x28: {'not a digit; ' if digit.rejected else ''}{answer}", _grey(1 - digit.image))]
+        if not digit.place.seen.in_mnist_form:
+            ink = digit.place.cropped
+            steps = [
                 ("cropped", _grey(1 - ink)),
                 ("strokes as wide as MNIST's", _grey(1 - with_usual_strokes(ink))),
-                (f"28x28: {'not a digit; ' if digit.rejected else ''}{answer}", _grey(1 - digit.image)),
+                *steps,
             ]
-        )
+        lines.append(steps)
     return _sheet(lines)
 
 

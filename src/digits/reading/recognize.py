@@ -56,7 +56,7 @@ what is rejected counts in it, which may be a sign between digits."""
 UNSURE = 0.7
 """How sure the page network must be of what the digit network rejects, for it to be worth a `?` in the answer."""
 
-FAINTEST = 0.2
+FAINTEST = 0.1
 """How sure the page network must be of the ink of a picture on which it finds no digit, for all of it to be one."""
 
 FEW, MANY = 3, 400
