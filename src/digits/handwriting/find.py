@@ -6,7 +6,6 @@ middle of its digit; what votes for one place is one digit, whether its strokes 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +28,6 @@ OVERVIEW = 512
 SURE = 0.65
 """The mean probability of its ink from which on a digit is sure to be one."""
 
-ALIKE = 1.7
-"""Times the usual size of a picture's digits that another one has, which is seen at another size only."""
-
 SAME = 0.25
 """The share of the smaller one's box that it has in common with another's, if both are the same digit."""
 
@@ -51,12 +47,8 @@ DARK, PALE = 0.45, 0.12
 """The shares of its ink's depth from which on what hangs together with a digit's ink is its ink too; the lower one
 where the network sees a trace of ink, if it is above the paper's noise."""
 
-TRACE, NOISE = 0.01, 4.0
-"""The probability of ink from which on there is a trace; and standard deviations of the paper that are more than
-noise."""
-
-MAD = 1.4826
-"""Standard deviations of normal noise in its median absolute deviation (Rousseeuw and Croux 1993)."""
+NOISE = 6.0
+"""Median absolute deviations of the paper that are more than noise: four standard deviations, where it is normal."""
 
 SURELY_PAPER = 0.2
 """The probability of ink below which a pixel, and those round it, are paper."""
@@ -145,10 +137,10 @@ class Found:
         if np.median(depth[mine]) < 0:
             depth = -depth
         full = max(float(np.percentile(depth[mine], 80)), 1.0)
-        noise = MAD * float(np.median(np.abs(depth[bare]))) if bare.any() else 0.0
+        noise = float(np.median(np.abs(depth[bare]))) if bare.any() else 0.0
         pale = np.clip(NOISE * noise, PALE * full, DARK * full)
         possible = ~spread((numbers > 0) & ~mine, 3) | mine
-        dark = depth > np.where(probability > TRACE, pale, DARK * full)
+        dark = depth > np.where(probability > FAINT, pale, DARK * full)
         own = connected(mine, dark & possible | mine, round(self.size))
         ink = np.where(spread(own, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
@@ -197,11 +189,8 @@ def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
     best = [digit for digit in by_size[0] if digit.misfit < MISFIT]
     kept = sorted(best, key=lambda digit: digit.misfit)
     for digits in by_size[1:]:
-        usual = median(digit.extent for digit in kept) if kept else 0.0
-        for digit in sorted(digits, key=lambda digit: digit.misfit):
-            alike = usual / ALIKE < digit.extent < usual * ALIKE
-            if not alike or digit.sureness < SURE:
-                continue
+        sure = [digit for digit in digits if digit.sureness >= SURE]
+        for digit in sorted(sure, key=lambda digit: digit.misfit):
             others = (other for other in kept if other.seen is not digit.seen)
             if not any(_overlap(digit.box, other.box) > SAME for other in others):
                 kept.append(digit)

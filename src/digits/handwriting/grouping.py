@@ -24,9 +24,6 @@ APART = 0.35
 NEAR = 0.5
 """Times a digit's size that its ink may vote beside its middle."""
 
-LEAST = 0.35
-"""Times its size that a digit has pixels of ink at least."""
-
 MOST = 1000
 """Digits of a picture; more is a texture."""
 
@@ -62,14 +59,13 @@ def grouped(ink: Grey, votes: NDArray[np.float32]) -> tuple[NDArray[np.int32], l
     found: list[Group] = []
     for number in range(1, len(peaks) + 1):
         own = owner == number
-        typical = float(np.median(size[own])) if own.any() else 0.0
-        if own.sum() <= LEAST * typical:
+        if not own.any():
             continue
         rows, columns = y[own], x[own]
         box = Box(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
         numbers[rows, columns] = len(found) + 1
         middle = (float(np.median(voted[0, own])), float(np.median(voted[1, own])))
-        found.append((len(found) + 1, box, middle, typical, float(ink[rows, columns].mean())))
+        found.append((len(found) + 1, box, middle, float(np.median(size[own])), float(ink[rows, columns].mean())))
     return numbers, found
 
 
