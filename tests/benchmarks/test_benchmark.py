@@ -37,7 +37,7 @@ def test_the_ratio_is_of_each_round() -> None:
     assert ratio([2.0, 30.0, 4.0], [1.0, 10.0, 4.0]) == 2.0
 
 
-class Over(Exception):  # noqa: N818  # nothing is wrong then
+class NoMoreTurnsError(Exception):
     """There are no more turns."""
 
 
@@ -50,7 +50,7 @@ class TwoTurns:
     def wait(self, images: int = 0) -> None:
         self.images.append(images)
         if len(self.images) == 3:
-            raise Over
+            raise NoMoreTurnsError
 
 
 @pytest.mark.parametrize("peer", [peers.bare, peers.examples, peers.template])
@@ -64,7 +64,7 @@ def test_a_peer_trains_in_each_turn(peer: Any, data_dir: Path, monkeypatch: pyte
 
     monkeypatch.setattr(torch.optim.Adam, "step", counted)
     turns = TwoTurns()
-    with warnings.catch_warnings(), pytest.raises(Over):
+    with warnings.catch_warnings(), pytest.raises(NoMoreTurnsError):
         peer(turns, model="sigmoid", batch_size=64, images=192, data_dir=str(data_dir), device="cpu")
     assert len(steps) == 2 * 3
 
@@ -75,7 +75,7 @@ def test_ours_is_a_run_an_epoch_a_turn(tiny: list[str], tmp_path: Path, monkeypa
     config = settings(
         *tiny, f"outputs_dir={tmp_path}", "trainer.max_epochs=3", "data.hard_example_fraction=0.5", "run_name=one"
     )
-    with pytest.raises(Over):
+    with pytest.raises(NoMoreTurnsError):
         ours.train(turns, config)
     assert turns.images == [512, 512, 256]
     assert len(rows(tmp_path / "lenet5" / "one")) == 2
