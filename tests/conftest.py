@@ -12,16 +12,15 @@ import lightning.pytorch as L
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from numbered import SIDE
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 from web_page import Page, serving
 
-from digits.command_line import as_typed, checked
 from digits.config.train import TrainConfig
 from digits.data import mnist
+from digits.experiments.composed import composed
 from digits.files import ROOT
 from digits.training.run import fit, plan, session, train
 
@@ -82,8 +81,7 @@ def tiny(data_dir: Path, few: Path) -> list[str]:
 
 def settings(*overrides: str) -> TrainConfig:
     """Compose conf/train.yaml, with overrides as a user types them."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return checked(compose("train", overrides=[as_typed(override) for override in overrides]), TrainConfig)
+    return composed([*overrides])
 
 
 def fitted(typed: list[str], callbacks: Sequence[L.Callback] = ()) -> Path:

@@ -58,4 +58,4 @@ def test_the_other_entry_points_fit(name: str, schema: type, needed: list[str]) 
 
 def test_a_run_has_few_settings() -> None:
     made_of = result_settings(settings("model=mlp", "augment=handwriting"))
-    assert len(made_of) + len(WITHOUT_INFLUENCE) <= 51
+    assert len(made_of) + len(WITHOUT_INFLUENCE) <= 50

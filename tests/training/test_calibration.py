@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from digits.training.calibration import at_temperature, confidence_figures, fit_temperature
+from digits.training.calibration import confidence_figures, fit_temperature
 
 
 @pytest.fixture
@@ -29,8 +29,3 @@ def test_the_figures_say_how_honest_confidence_is(calibrated: tuple[torch.Tensor
     assert honest["honest/ece"] < 0.01
     assert boasting["boasting/ece"] > 0.1
     assert boasting["boasting/nll"] > honest["honest/nll"]
-
-
-def test_probabilities_can_be_brought_to_another_temperature(calibrated: tuple[torch.Tensor, torch.Tensor]) -> None:
-    logits, _ = calibrated
-    torch.testing.assert_close(at_temperature(logits.softmax(dim=1), 1.7), (logits / 1.7).softmax(dim=1))

@@ -53,9 +53,11 @@ def test_who_knows_the_page_has_no_loss_and_finds_every_digit(target: torch.Tens
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_an_undisturbed_one_which_leaves_a_network(tmp_path: Path, data_dir: Path) -> None:
+def test_a_killed_run_ends_as_an_undisturbed_one_which_leaves_a_network(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digits.training.interrupt.CHECKPOINT_EVERY", 0)
     typed = [*FEW, f"data.dir={data_dir}", f"outputs_dir={tmp_path}", "trainer.accelerator=cpu"]
-    typed += ["trainer.checkpoint_every=0"]
     with pytest.raises(Killed):
         fitted([*typed, "run_name=killed"], [Kill(CHUNK, 3)])
     killed = fitted([*typed, "run_name=killed", "resume=auto"])

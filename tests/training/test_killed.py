@@ -44,6 +44,11 @@ CHUNK, VALIDATED, EPOCH = "on_train_batch_end", "on_validation_end", "on_train_e
 Killing = Callable[..., Path]
 
 
+@pytest.fixture(autouse=True)
+def checkpoint_after_each_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digits.training.interrupt.CHECKPOINT_EVERY", 0)
+
+
 @pytest.fixture
 def killed(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killing:
     """Start a run and kill it again and again, where the first argument says; returns its folder when it is through."""
@@ -69,10 +74,13 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 SMALL = (
-    *("model=sigmoid", "trainer.max_epochs=3", "data.chunk_size=1", "trainer.checkpoint_every=0"),
-    *("data.train_size=256", "data.batch_size=64"),
+    "model=sigmoid",
+    "trainer.max_epochs=3",
+    "data.chunk_size=1",
+    "data.train_size=256",
+    "data.batch_size=64",
 )
-"""Four chunks an epoch, with a checkpoint after each."""
+"""Four chunks an epoch."""
 
 
 @pytest.mark.parametrize(

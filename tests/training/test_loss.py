@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from digits.models.mlp import MLP
 from digits.training.classifier import MeanLoss
-from digits.training.loss import MiniBatchLoss, OutputLoss
+from digits.training.loss import OutputLoss, probabilities
 
 LABELS = torch.tensor([3, 0, 9, 3, 1, 5, 5, 2])
 
@@ -39,11 +39,21 @@ def test_the_penalty_is_of_the_weights_without_the_biases() -> None:
     assert OutputLoss(l2=0.1).penalty(network).item() == pytest.approx(0.05 * squares, rel=1e-5)
 
 
-def test_non_digits_at_the_end_have_no_label(outputs: Tensor) -> None:
-    each = F.cross_entropy(outputs, LABELS, reduction="none")
-    unsure = -outputs[6:].log_softmax(dim=1).mean(dim=1)
-    torch.testing.assert_close(MiniBatchLoss(OutputLoss(), 2)(outputs, LABELS), (each[:6].sum() + unsure.sum()) / 8)
-    torch.testing.assert_close(MiniBatchLoss(OutputLoss(), 0)(outputs, LABELS), each.mean())
+def test_non_digits_are_an_eleventh_class(outputs: Tensor) -> None:
+    loss = OutputLoss(non_digits=True)
+    likelihoods = outputs.exp() / (1 + outputs.exp().sum(dim=1, keepdim=True))
+    torch.testing.assert_close(probabilities(loss.logits(outputs)), likelihoods)
+    of_others = 1 - likelihoods.sum(dim=1)
+    labels = torch.where(torch.arange(8) < 6, LABELS, -1)
+    each = torch.cat([likelihoods[range(6), LABELS[:6]], of_others[6:]])
+    torch.testing.assert_close(loss(outputs, labels), -each.log().mean())
+
+
+def test_of_sigmoid_outputs_none_is_to_be_1_for_a_non_digit(outputs: Tensor) -> None:
+    loss = OutputLoss("binary_cross_entropy", non_digits=True)
+    none_is = (1 - outputs.sigmoid()).log().sum(dim=1)
+    torch.testing.assert_close(loss(outputs, torch.full((8,), -1)), -none_is.mean())
+    assert torch.equal(loss.logits(outputs)[:, :10], outputs)
 
 
 def test_the_mean_loss_is_over_all_images(outputs: Tensor) -> None:

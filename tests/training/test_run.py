@@ -102,13 +102,6 @@ def test_without_validation_the_last_weights_are_tested(train_tiny: Train) -> No
     assert "nothing was held out to give a temperature" in (folder / "train.log").read_text()
 
 
-def test_training_stops_early(fit_tiny: Train) -> None:
-    folder = fit_tiny(
-        "trainer.early_stopping.patience=1", "trainer.max_epochs=9", "optimizer.learning_rate=1e-9", "schedule=none"
-    )
-    assert len(rows(folder)) == 2
-
-
 @pytest.mark.parametrize(("optimizer", "schedule"), [("adam", "none"), ("adamw", "onecycle"), ("sgd", "cosine")])
 def test_every_optimizer_and_schedule_learns(fit_tiny: Train, optimizer: str, schedule: str) -> None:
     folder = fit_tiny(f"optimizer={optimizer}", f"schedule={schedule}", "data.batch_size=16", "trainer.max_epochs=2")

@@ -25,7 +25,6 @@ WITHOUT_INFLUENCE = (
     "resume",
     "run_name",
     "trainer.capture",  # but for rounding
-    "trainer.checkpoint_every",
     "trainer.max_time",
     "trainer.strategy",  # but for rounding
 )
@@ -60,7 +59,6 @@ class TrainerConfig(Settings):
     capture: Annotated[bool | str, Rule(("auto", False).__contains__, "auto or false")]
     max_epochs: Annotated[int, between(1, 1_000_000)]
     early_stopping: EarlyStoppingConfig
-    checkpoint_every: Annotated[float, between(0, 86_400, note=" seconds; 0 is after each chunk")]
     strategy: Annotated[str, one_of("auto", "ddp")]
     max_time: Annotated[str | None, DURATION]
 

@@ -1,12 +1,12 @@
 """The four MNIST files: packaged with the project, unpacked once to a cache folder, read by torchvision."""
 
 import gzip
-import hashlib
 import zlib
 from pathlib import Path
 from urllib.error import URLError
 
 from torchvision.datasets import MNIST
+from torchvision.datasets.utils import check_integrity
 
 from digits.data.chunks import Batch
 from digits.errors import UserError
@@ -30,7 +30,7 @@ def prepare(folder: Path) -> None:
         UserError: if the files can be neither unpacked nor downloaded, or the folder cannot be written to.
     """
     raw = folder / "MNIST" / "raw"
-    damaged = [name for name, md5 in MD5.items() if not _is_intact(raw / name, md5)]
+    damaged = [name for name, md5 in MD5.items() if not check_integrity(raw / name, md5)]
     if not damaged:
         return
     try:
@@ -57,13 +57,6 @@ def read(folder: Path, train: bool) -> Batch:
     return Batch(dataset.data, dataset.targets)
 
 
-def _is_intact(path: Path, md5: str) -> bool:
-    try:
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5
-    except OSError:
-        return False
-
-
 def _unpack(source: Path, target: Path) -> None:
     try:
         content = gzip.decompress(source.read_bytes())
@@ -71,7 +64,7 @@ def _unpack(source: Path, target: Path) -> None:
         raise UserError(f"{source}: damaged ({error}); restore it with: git checkout -- {source}") from error
     with atomic_write(target) as temporary:
         temporary.write_bytes(content)
-    if not _is_intact(target, MD5[target.name]):
+    if not check_integrity(target, MD5[target.name]):
         target.unlink()
         raise UserError(f"{source}: not the MNIST file of that name; restore it with: git checkout -- {source}")
 

@@ -5,12 +5,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import lightning.pytorch as L
 from torch import Tensor
 
 from digits.data.chunks import Chunk
+from digits.data.datamodule import MNISTDataModule
+from digits.data.pagemodule import PagesDataModule
 from digits.errors import DivergedError
 from digits.files import csv_text, write_text
 from digits.runs import METRICS_FILE, read_metrics
@@ -19,19 +21,6 @@ from digits.tracking.tensorboard import TensorBoard
 
 SHARES = ("accuracy", "precision", "recall")
 """What the console says of a stage beside its loss, where the network has it."""
-
-
-class TrainingData(Protocol):
-    """What a run trains on."""
-
-    def steps(self, epochs: int) -> int:
-        """Return the number of optimizer steps of so many epochs."""
-
-    def steps_in(self, epoch: int) -> int:
-        """Return the number of optimizer steps of an epoch, from 0."""
-
-    def images_in(self, epoch: int) -> int:
-        """Return the number of images that the network sees in an epoch, from 0."""
 
 
 class Tracker(L.Callback, ABC):
@@ -43,7 +32,7 @@ class Tracker(L.Callback, ABC):
         data: what the run trains on and is tested with.
     """
 
-    def __init__(self, folder: Path, board: TensorBoard, data: TrainingData) -> None:
+    def __init__(self, folder: Path, board: TensorBoard, data: MNISTDataModule | PagesDataModule) -> None:
         self.data = data
         self.file = folder / METRICS_FILE
         self.board = board

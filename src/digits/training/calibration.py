@@ -15,6 +15,7 @@ from digits.config.model import CLASSES
 from digits.data.chunks import ResidentImages
 from digits.data.datamodule import EVALUATION_BATCH_SIZE, MNISTDataModule
 from digits.training.classifier import DigitClassifier
+from digits.training.loss import probabilities
 
 BINS = 15
 """Of confidence, for the expected calibration error (Guo et al. 2017, section 4)."""
@@ -59,7 +60,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """Return the temperature with the least cross-entropy, from 1/20 to 20.
 
     Args:
-        logits: float32 [N, 10].
+        logits: float32 [N, 10], or [N, 11] with that of a non-digit.
         labels: int64 [N].
     """
 
@@ -82,19 +83,14 @@ def confidence_figures(probabilities: Tensor, labels: Tensor, stage: str) -> dic
     return {f"{stage}/ece": round(float(ece), 7), f"{stage}/nll": round(float(nll), 7)}
 
 
-def at_temperature(probabilities: Tensor, temperature: float) -> Tensor:
-    """Return the probabilities [N, 10] that a network's would be at another temperature."""
-    return (probabilities.double().clamp(min=1e-30).log() / temperature).softmax(dim=1).float()
-
-
 @torch.no_grad()
 def logits_of(classifier: DigitClassifier, images: ResidentImages) -> Tensor:
-    """Return the logits, float32 [N, 10], on the CPU, of all images."""
+    """Return the logits, float32, on the CPU, of all images."""
     classifier.eval()
     batches = images.images.unsqueeze(1).split(EVALUATION_BATCH_SIZE)
     return torch.cat([classifier(batch.to(classifier.device).float() / 255).float().cpu() for batch in batches])
 
 
 def _confidences(logits: Tensor, temperature: float) -> NDArray[np.float32]:
-    confidences: NDArray[np.float32] = (logits / temperature).softmax(dim=1).amax(dim=1).numpy()
+    confidences: NDArray[np.float32] = probabilities(logits, temperature).amax(dim=1).numpy()
     return confidences

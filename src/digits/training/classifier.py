@@ -17,7 +17,7 @@ from digits.config.train import TrainConfig
 from digits.data.chunks import Batch, Chunk
 from digits.data.datamodule import MNISTDataModule
 from digits.training.capture import CapturedSteps
-from digits.training.loss import MiniBatchLoss, OutputLoss
+from digits.training.loss import OutputLoss, probabilities
 from digits.training.task import Task
 
 MAX_TOGETHER = 2048
@@ -77,9 +77,9 @@ class DigitClassifier(Task):
         super().__init__(network, settings)
         self.automatic_optimization = False  # training_step takes the steps itself
         data = cast(MNISTConfig, settings.data)
-        self.output_loss = loss = OutputLoss.of(settings.model)  # of digits; what the metrics have
-        # of a mini-batch, with non-digits; what training minimises
-        self.batch_loss = MiniBatchLoss(loss, data.negatives_per_batch)
+        self.negatives = data.negatives_per_batch
+        """How many non-digits a mini-batch ends with."""
+        self.output_loss = loss = OutputLoss.of(settings.model, bool(self.negatives))
         # of several processes each has its slice of a mini-batch, and all validation images
         self.train_metrics = _metrics("train/", loss, dist_sync_on_step=settings.trainer.strategy == "ddp")
         self.val_metrics = _metrics("val/", loss, sync_on_compute=False)
@@ -94,7 +94,7 @@ class DigitClassifier(Task):
         """What takes the steps of a chunk on a GPU; None for one after the other."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits [N, 10] of images, float32 [N, 1, 28, 28] in [0, 1], bright ink on black."""
+        """Return the logits of images, float32 [N, 1, 28, 28] in [0, 1], bright ink on black, as OutputLoss says."""
         return self.output_loss.logits(self.network(images))
 
     def training_step(self, chunk: Chunk, batch_idx: int) -> dict[str, Tensor]:
@@ -130,7 +130,7 @@ class DigitClassifier(Task):
         outputs, labels = [], []
         for rate, batch in zip(rates, chunk, strict=True):
             optimizer.param_groups[0]["lr"] = rate
-            digits = len(batch.labels) - self.batch_loss.negatives
+            digits = len(batch.labels) - self.negatives
             outputs.append(self._step(optimizer, batch)[:digits])
             labels.append(batch.labels[:digits])
             torch.clear_autocast_cache()  # or the next step would compute with this step's weights, cast to bf16
@@ -152,12 +152,11 @@ class DigitClassifier(Task):
 
     def _gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the gradients of a mini-batch's loss; return the loss and the outputs [N, 10]."""
-        size = len(batch.labels) if self.batch_loss.negatives else MAX_TOGETHER
         losses: list[Tensor] = []
         outputs: list[Tensor] = []
-        for images, labels in zip(batch.images.split(size), batch.labels.split(size), strict=True):
+        for images, labels in zip(batch.images.split(MAX_TOGETHER), batch.labels.split(MAX_TOGETHER), strict=True):
             outputs.append(self.network(images))
-            loss = self.batch_loss(outputs[-1], labels)
+            loss = self.output_loss(outputs[-1], labels)
             if len(labels) < len(batch.labels):
                 loss = loss * (len(labels) / len(batch.labels))
             if self.output_loss.l2 and not losses:
@@ -218,7 +217,7 @@ class DigitClassifier(Task):
         outputs = self._outputs(chunk)
         self.test_metrics.update(outputs, chunk.labels)
         self.confusion_matrix.update(outputs, chunk.labels)
-        return {"probabilities": self.output_loss.logits(outputs).softmax(dim=1)}
+        return {"probabilities": probabilities(self.output_loss.logits(outputs))}
 
     @property
     def _data(self) -> MNISTDataModule:

@@ -17,9 +17,10 @@ from digits.tracking.console import log, log_tested, logging_to
 from digits.tracking.digits import DigitTracker
 from digits.tracking.tensorboard import TensorBoard
 from digits.training import checkpoints, devices, resume
-from digits.training.calibration import Calibration, at_temperature, calibrate, confidence_figures, logits_of
+from digits.training.calibration import Calibration, calibrate, confidence_figures, logits_of
 from digits.training.classifier import DigitClassifier
 from digits.training.export import export_text
+from digits.training.loss import probabilities
 from digits.training.trainer import build_trainer, prepare_process
 
 
@@ -28,12 +29,12 @@ def test(classifier: DigitClassifier, data: MNISTDataModule, tracker: DigitTrack
     trainer.test(classifier, data, verbose=False)
     calibration, figures = calibrate(classifier, data)
     before, labels = tracker.test_probabilities, data.test_set.labels
-    after = at_temperature(before, calibration.temperature)
+    after = probabilities(logits_of(classifier, data.test_set), calibration.temperature)
     figures |= confidence_figures(before, labels, "test/uncalibrated")
     figures |= confidence_figures(after, labels, "test/calibrated")
     figures["test/rejected"] = float((after.amax(dim=1) < calibration.reject_below).float().mean())
     if data.own is not None:
-        own = logits_of(classifier, data.own).argmax(dim=1) == data.own.labels
+        own = probabilities(logits_of(classifier, data.own)).argmax(dim=1) == data.own.labels
         figures["own_digits/accuracy"] = float(own.float().mean())
     tracker.add_calibration(figures, after, classifier.trained_steps)
     return calibration

@@ -15,6 +15,7 @@ from digits.files import atomic_write, file_errors
 from digits.handwriting.grouping import MULTIPLE
 from digits.training.classifier import DigitClassifier
 from digits.training.finder import PageFinder
+from digits.training.loss import probabilities
 
 
 class _Probabilities(nn.Module):
@@ -28,7 +29,7 @@ class _Probabilities(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return probabilities [N, 10] of images, float32 [N, 1, 28, 28] in [0, 1]."""
-        return (self.logits(self.network(image)) / self.temperature).softmax(dim=1)
+        return probabilities(self.logits(self.network(image)), self.temperature)
 
 
 class _Ink(nn.Module):

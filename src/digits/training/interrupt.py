@@ -12,8 +12,10 @@ from typing import Any
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import Callback
 
-from digits.config.train import TrainerConfig
 from digits.runs import EXIT_OUT_OF_TIME
+
+CHECKPOINT_EVERY = 60.0
+"""Seconds between checkpoints in the middle of an epoch: what a run that is killed loses at most."""
 
 UNITS = (1, 60, 3600, 86_400)
 """Seconds of a second, a minute, an hour and a day."""
@@ -31,13 +33,12 @@ class InterruptCheckpoint(Callback):
 
     Args:
         checkpoint: where to save.
-        settings: how often, and how long the run may take.
+        max_time: how long the run may take, as trainer.max_time has it; None for any time.
     """
 
-    def __init__(self, checkpoint: Path, settings: TrainerConfig) -> None:
+    def __init__(self, checkpoint: Path, max_time: str | None) -> None:
         self.checkpoint = checkpoint
-        self.every = settings.checkpoint_every
-        self.end = time.monotonic() + (math.inf if settings.max_time is None else seconds(settings.max_time))
+        self.end = time.monotonic() + (math.inf if max_time is None else seconds(max_time))
         self.exit_code: int | None = None
         """What the program is to stop with; None while it is not."""
         self.training = False
@@ -63,7 +64,7 @@ class InterruptCheckpoint(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
         self.training = True
-        self.due = time.monotonic() + self.every
+        self.due = time.monotonic() + CHECKPOINT_EVERY
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop, where that is asked for; the epoch before has been saved."""
@@ -80,7 +81,7 @@ class InterruptCheckpoint(Callback):
         to_stop = self._any_process(trainer, self._is_to_stop())
         if to_stop or self._any_process(trainer, time.monotonic() >= self.due):
             trainer.save_checkpoint(self.checkpoint)
-            self.due = time.monotonic() + self.every
+            self.due = time.monotonic() + CHECKPOINT_EVERY
         if to_stop:
             raise SystemExit
 

@@ -130,7 +130,7 @@ def plan(settings: TrainConfig, overrides: list[str]) -> Plan:
         return folder
 
     folder = processes.decide(folder_of_run)
-    interrupt = InterruptCheckpoint(folder / runs.LAST_CHECKPOINT, settings.trainer)
+    interrupt = InterruptCheckpoint(folder / runs.LAST_CHECKPOINT, settings.trainer.max_time)
     return Plan(settings, folder, device, processes, data, task, resumed, interrupt)
 
 

@@ -63,14 +63,6 @@ def test_changed_code_draws_anew(tmp_path: Path, count: list[int], monkeypatch: 
     assert len(count) == 6
 
 
-def test_everything_that_draws_is_among_the_code_that_counts() -> None:
-    room = Path(cache.__file__).parents[2]
-    read = {f"handwriting/{file.name}" for file in (room / "handwriting").glob("*.py")}
-    assert set(cache.MADE_BY) >= read - {
-        f"handwriting/{name}.py" for name in ("__init__", "find", "grouping", "labelled", "load", "own_digits", "page")
-    }
-
-
 def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "synthetic").write_text("in the way")
     with pytest.raises(UserError, match="cannot be written"):

@@ -19,14 +19,7 @@ from digits.files import ROOT, atomic_write, file_errors
 
 log = logging.getLogger("digits")
 
-MADE_BY = (
-    "data/synthetic/forms.py",
-    "data/synthetic/letters.py",
-    "data/synthetic/strokes.py",
-    "handwriting/boxes.py",
-    "handwriting/morphology.py",
-    "handwriting/normalize.py",
-)
+MADE_BY = ("data/synthetic/*.py", "handwriting/*.py")
 """The code that a drawing depends on; where it has changed, the drawings are made again."""
 
 PART = 250
@@ -51,7 +44,7 @@ def prepare(folder: Path, kind: str, count: int, seed: int) -> tuple[Tensor, Ten
     Raises:
         UserError: if the folder cannot be written to.
     """
-    code = b"".join((ROOT / "src" / "digits" / name).read_bytes() for name in MADE_BY)
+    code = b"".join(file.read_bytes() for room in MADE_BY for file in sorted((ROOT / "src" / "digits").glob(room)))
     path = folder / "synthetic" / f"{kind}-{count}-{seed}-{hashlib.sha256(code).hexdigest()[:12]}.npz"
     try:
         with path.open("rb") as kept_file, np.load(kept_file) as kept:
