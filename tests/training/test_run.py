@@ -4,11 +4,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from conftest import Command, Train
 from run_folders import figures, rows, same, steps, weights
+
+from digits.data import mnist
+from digits.reading.reader import Reader
 
 DRAWN = ("data.synthetic_fraction=0.2", "data.negative_fraction=0.1")
 
@@ -84,14 +88,20 @@ def test_later_epochs_take_what_was_read_worst(fit_tiny: Train) -> None:
     assert state["losses"].isfinite().all()
 
 
-def test_confidence_is_calibrated_on_validation(train_tiny: Train) -> None:
-    found = figures(train_tiny("trainer.max_epochs=2", *DRAWN))
+def test_confidence_is_calibrated_on_validation(train_tiny: Train, data_dir: Path) -> None:
+    folder = train_tiny("trainer.max_epochs=2", *DRAWN)
+    found = figures(folder)
     assert found["val/temperature"] != 1
     assert 0.1 <= found["val/reject_below"] <= 1
     assert found["val/mnist_rejected"] <= 0.003
     assert found["val/synthetic_rejected"] <= 0.01
     assert found["test/uncalibrated/nll"] == pytest.approx(found["test/loss"], abs=1e-4)
     assert found["test/calibrated/nll"] < found["test/uncalibrated/nll"]
+    images, labels = (tensor[:500].numpy() for tensor in mnist.read(data_dir, train=False))
+    probabilities = Reader(folder / "model.onnx").probabilities(images)
+    assert probabilities.sum(axis=1).mean() < 1  # what is missing is a non-digit's
+    likelihoods = probabilities[np.arange(500), labels]
+    assert -np.log(likelihoods).mean() == pytest.approx(found["test/calibrated/nll"], abs=1e-4)
 
 
 def test_without_validation_the_last_weights_are_tested(train_tiny: Train) -> None:
