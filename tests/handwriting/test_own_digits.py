@@ -12,6 +12,7 @@ from PIL import Image
 from web_page import drawn
 
 from digits.data.datamodule import MNISTDataModule
+from digits.data.synthetic.strokes import NON_DIGIT
 from digits.errors import UserError
 from digits.handwriting import own_digits
 from digits.handwriting.page import find
@@ -91,7 +92,7 @@ def test_each_batch_has_its_share_before_the_negatives(own: Path, tiny: list[str
     assert [share.per_batch for share in data.shares] == [128 - 26 - 13 - 13, 26, 13, 13]
     own_part = data.shares[2].images
     assert data.train_set.labels[own_part[0] : own_part[-1] + 1].tolist() == list(range(10))
-    assert data.train_set.labels[data.shares[3].images[0]] == -1
+    assert data.train_set.labels[data.shares[3].images[0]] == NON_DIGIT
 
 
 def test_a_run_learns_them_from_where_the_network_stood(own: Path, train_tiny: Train) -> None:

@@ -44,7 +44,7 @@ def test_non_digits_are_an_eleventh_class(outputs: Tensor) -> None:
     likelihoods = outputs.exp() / (1 + outputs.exp().sum(dim=1, keepdim=True))
     torch.testing.assert_close(probabilities(loss.logits(outputs)), likelihoods)
     of_others = 1 - likelihoods.sum(dim=1)
-    labels = torch.where(torch.arange(8) < 6, LABELS, -1)
+    labels = torch.where(torch.arange(8) < 6, LABELS, 10)
     each = torch.cat([likelihoods[range(6), LABELS[:6]], of_others[6:]])
     torch.testing.assert_close(loss(outputs, labels), -each.log().mean())
 
@@ -52,7 +52,7 @@ def test_non_digits_are_an_eleventh_class(outputs: Tensor) -> None:
 def test_of_sigmoid_outputs_none_is_to_be_1_for_a_non_digit(outputs: Tensor) -> None:
     loss = OutputLoss("binary_cross_entropy", non_digits=True)
     none_is = (1 - outputs.sigmoid()).log().sum(dim=1)
-    torch.testing.assert_close(loss(outputs, torch.full((8,), -1)), -none_is.mean())
+    torch.testing.assert_close(loss(outputs, torch.full((8,), 10)), -none_is.mean())
     assert torch.equal(loss.logits(outputs)[:, :10], outputs)
 
 

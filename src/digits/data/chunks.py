@@ -23,7 +23,7 @@ class Batch(NamedTuple):
     images: Tensor
     """uint8 [N, 28, 28] in memory, float32 [N, 1, 28, 28] in [0, 1] for a network; bright ink on black."""
     labels: Tensor
-    """int64 [N], 0 to 9, or below 0 for non-digits."""
+    """int64 [N], 0 to 9, or 10 for non-digits."""
 
 
 @dataclass(frozen=True)

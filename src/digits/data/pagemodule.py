@@ -9,7 +9,7 @@ import lightning.pytorch as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from digits.config.data import PagesConfig
 from digits.data import mnist
@@ -79,11 +79,11 @@ class PagesDataModule(L.LightningDataModule):
         images, labels = (tensor.numpy() for tensor in mnist.read(folder, train=True))
         self.digits = images[:-HELD_OUT], labels[:-HELD_OUT]
         held_out = DrawnPages((images[-HELD_OUT:], labels[-HELD_OUT:]), VALIDATION_SEED, None)
-        self.val_pages = [held_out[places] for places in torch.arange(self.config.val_size).split(self.batch_size)]
+        self.val_pages = TensorDataset(*held_out[torch.arange(self.config.val_size)])
 
-    def first_pages(self, count: int) -> list[PageBatch]:
-        """Draw pages as they are trained on, all in one mini-batch."""
-        return [DrawnPages(self.digits, self.seed, None)[torch.arange(count)]]
+    def first_pages(self, count: int) -> PageBatch:
+        """Draw pages as they are trained on."""
+        return DrawnPages(self.digits, self.seed, None)[torch.arange(count)]
 
     @property
     def batch_size(self) -> int:
@@ -119,9 +119,9 @@ class PagesDataModule(L.LightningDataModule):
         )
         return ChunkLoader(DrawnPages(self.digits, self.seed, self.processes), sampler)
 
-    def val_dataloader(self) -> DataLoader[PageBatch]:
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Return the pages to validate with, in order."""
-        return DataLoader(self.val_pages, batch_size=None)  # type: ignore[arg-type]  # a list of batches
+        return DataLoader(self.val_pages, self.batch_size)
 
     def teardown(self, stage: str) -> None:
         """Let the processes go that draw."""

@@ -55,7 +55,7 @@ class DigitTracker(Tracker):
 
     def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begin to collect."""
-        self._probabilities: list[Tensor] = []
+        self._outputs: list[dict[str, Tensor]] = []
 
     def on_test_batch_end(
         self,
@@ -66,8 +66,8 @@ class DigitTracker(Tracker):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Collect the probabilities of each test image."""
-        self._probabilities.append(outputs["probabilities"])
+        """Collect the logits and the probabilities of each test image."""
+        self._outputs.append(outputs)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the test to TensorBoard."""
@@ -97,4 +97,9 @@ class DigitTracker(Tracker):
     @property
     def test_probabilities(self) -> Tensor:
         """Of the test images, float32 [N, 10], on the CPU; after the test."""
-        return torch.cat(self._probabilities).cpu()
+        return torch.cat([part["probabilities"] for part in self._outputs]).cpu()
+
+    @property
+    def test_logits(self) -> Tensor:
+        """Of the test images, float32 [N, 10], or [N, 11] with that of a non-digit, on the CPU; after the test."""
+        return torch.cat([part["logits"] for part in self._outputs]).cpu()

@@ -4,6 +4,7 @@ from typing import Any
 
 import lightning.pytorch as L
 import numpy as np
+import torch
 from torch import Tensor
 
 from digits.data.pagemodule import PageBatch, PagesDataModule
@@ -26,7 +27,7 @@ class PageTracker(Tracker):
         """Show the first pages to train on, with the ink of their digits."""
         super().on_train_start(trainer, pl_module)
         if trainer.global_step == 0:
-            self.board.add_picture("data/pages", contact_sheet(self.data.first_pages(ACROSS * DOWN)), 0)
+            self.board.add_picture("data/pages", contact_sheet(*self.data.first_pages(ACROSS * DOWN)), 0)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begin to collect."""
@@ -47,23 +48,21 @@ class PageTracker(Tracker):
 
     def add_validation(self, module: L.LightningModule, step: int) -> None:
         """Show the ink that was found on the first pages."""
-        pages = self.data.val_pages[: len(self._ink)]
-        self.board.add_picture("val/ink", contact_sheet(pages, self._ink), step)
+        pictures, targets = self.data.val_pages[: ACROSS * DOWN]
+        self.board.add_picture("val/ink", contact_sheet(pictures, targets, torch.cat(self._ink)[: len(pictures)]), step)
 
 
-def contact_sheet(batches: list[PageBatch], ink: list[Tensor] | None = None) -> Picture:
+def contact_sheet(pictures: Tensor, targets: Tensor, ink: Tensor | None = None) -> Picture:
     """Draw pages side by side, the ink of their digits coloured.
 
     Args:
-        batches: the pages.
-        ink: the probability that each pixel is ink, [N, 1, height, width] for each of the batches; None for the truth.
+        pictures: float32 [N, 1, height, width] in [0, 1].
+        targets: float32 [N, 4, height, width], as data/synthetic/pages.py says.
+        ink: the probability that each pixel is ink, [N, 1, height, width]; None for the truth.
     """
-    pictures = np.concatenate([pictures[:, 0].numpy() for pictures, _ in batches])[: ACROSS * DOWN]
-    truth = np.concatenate([targets[:, 0].numpy() for _, targets in batches])[: ACROSS * DOWN]
-    found = (
-        truth > 0 if ink is None else np.concatenate([part[:, 0].float().numpy() for part in ink])[: len(truth)] > 0.5
-    )
-    coloured = np.repeat((255 * pictures[..., None]).astype(np.uint8), 3, axis=-1)
+    truth = targets[:, 0].numpy()
+    found = truth > 0 if ink is None else ink[:, 0].float().numpy() > 0.5
+    coloured = np.repeat((255 * pictures[:, 0, :, :, None].numpy()).astype(np.uint8), 3, axis=-1)
     for mask, colour in ((found & (truth != 0), INK), (found & (truth == 0), INVENTED), (~found & (truth > 0), MISSED)):
         coloured[mask] = colour
     framed = np.pad(coloured, ((0, -len(truth) % ACROSS), (1, 1), (1, 1), (0, 0)), constant_values=255)

@@ -139,7 +139,7 @@ def batch(images: NDArray[np.float32], labels: NDArray[np.int64]) -> Picture:
 
     Args:
         images: float32 [N, 28, 28] in [0, 1]; the first 256 are drawn.
-        labels: int64 [N], 0 to 9, below 0 for non-digits.
+        labels: int64 [N], 0 to 9, or 10 for non-digits.
     """
     images, columns, scale, top = images[:256], 16, 2, 40
     height, width = 28 * scale + 18, 28 * scale + 4
@@ -148,7 +148,7 @@ def batch(images: NDArray[np.float32], labels: NDArray[np.int64]) -> Picture:
     text = _pen(picture)[1]
     for place, (image, label) in enumerate(zip(images, labels, strict=False)):
         x, y = place % columns * width + 10, place // columns * height + top
-        text((x + 14 * scale, y + 7), "-" if label < 0 else str(label), 12)
+        text((x + 14 * scale, y + 7), "-" if label > 9 else str(label), 12)
         ink = Image.fromarray((255 * (1 - image.clip(0, 1))).round().astype(np.uint8))
         picture.paste(ink.resize((28 * scale, 28 * scale), Image.Resampling.NEAREST), (x, y + 15))
     title = f"the first mini-batch: {len(labels)} images" + (", the first 256" if len(labels) > 256 else "")

@@ -213,11 +213,12 @@ class DigitClassifier(Task):
         self.confusion_matrix.reset()
 
     def test_step(self, chunk: Chunk, batch_idx: int) -> dict[str, Tensor]:
-        """Evaluate a chunk of the test images; return their `probabilities` [N, 10]."""
+        """Evaluate a chunk of the test images; return their `logits` and their `probabilities` [N, 10]."""
         outputs = self._outputs(chunk)
         self.test_metrics.update(outputs, chunk.labels)
         self.confusion_matrix.update(outputs, chunk.labels)
-        return {"probabilities": probabilities(self.output_loss.logits(outputs))}
+        logits = self.output_loss.logits(outputs)
+        return {"logits": logits, "probabilities": probabilities(logits)}
 
     @property
     def _data(self) -> MNISTDataModule:

@@ -29,7 +29,7 @@ def test(classifier: DigitClassifier, data: MNISTDataModule, tracker: DigitTrack
     trainer.test(classifier, data, verbose=False)
     calibration, figures = calibrate(classifier, data)
     before, labels = tracker.test_probabilities, data.test_set.labels
-    after = probabilities(logits_of(classifier, data.test_set), calibration.temperature)
+    after = probabilities(tracker.test_logits, calibration.temperature)
     figures |= confidence_figures(before, labels, "test/uncalibrated")
     figures |= confidence_figures(after, labels, "test/calibrated")
     figures["test/rejected"] = float((after.amax(dim=1) < calibration.reject_below).float().mean())

@@ -39,14 +39,13 @@ class OutputLoss:
 
         Args:
             outputs: of the last layer, before their activation, float [N, 10].
-            labels: int64 [N], 0 to 9, or -1 for a non-digit.
+            labels: int64 [N], 0 to 9, or 10 for a non-digit.
         """
         if self.name == "cross_entropy":
-            logits = self.logits(outputs)
-            return F.cross_entropy(logits, labels % logits.shape[1])  # -1 is the last class
+            return F.cross_entropy(self.logits(outputs), labels)
         wrong, right = TARGETS[self.name]
-        every = outputs.new_full((len(labels), CLASSES + 1), wrong)
-        wanted = every.scatter_(1, labels.unsqueeze(1) % (CLASSES + 1), right)[:, :CLASSES]
+        every = outputs.new_full((len(labels), CLASSES + self.non_digits), wrong)
+        wanted = every.scatter_(1, labels.unsqueeze(1), right)[:, :CLASSES]
         if self.name == "binary_cross_entropy":
             return F.binary_cross_entropy_with_logits(outputs, wanted, reduction="sum") / len(labels)
         return F.mse_loss(torch.sigmoid(outputs), wanted, reduction="sum") * (0.5 / len(labels))

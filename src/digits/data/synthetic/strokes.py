@@ -22,8 +22,8 @@ from digits.handwriting.normalize import form
 Points = NDArray[np.float64]
 """[n, 2]: x to the right and y down, in a box that is one high."""
 
-NON_DIGIT = -1
-"""The label of a non-digit."""
+NON_DIGIT = 10
+"""The label of a non-digit: the class behind the ten digits."""
 
 HEIGHT = 72
 """Pixels of the box on the paper: a stroke comes to 28x28 from three times its size, so with soft edges."""
