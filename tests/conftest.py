@@ -153,9 +153,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
 
 @pytest.fixture
-def web(copied: Path) -> Iterator[Page]:
-    """The draw page, with a finished run beside the shipped network."""
-    with serving(copied.parents[2]) as page:
+def web(tmp_path: Path) -> Iterator[Page]:
+    """The draw page, in the test's folder."""
+    with serving(tmp_path) as page:
         yield page
 
 

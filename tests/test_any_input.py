@@ -30,10 +30,10 @@ from digits.config.train import TrainConfig
 from digits.data import sources
 from digits.errors import UserError
 from digits.files import ROOT
+from digits.formats.npz import read_images
 from digits.handwriting.labelled import find_labelled
 from digits.handwriting.load import brightness, open_picture
 from digits.models.build import build_network
-from digits.reading.arrays import read_images
 from digits.reading.reader import SHIPPED, Reader
 from digits.training import checkpoints, resume
 from digits.training.classifier import DigitClassifier

@@ -13,8 +13,8 @@ from hand import STROKES
 from PIL import Image, ImageDraw
 
 from digits.config.commands import DrawConfig
+from digits.reading.reader import SHIPPED, Reader
 from digits.web.app import SIDE
-from digits.web.networks import Networks
 from digits.web.server import listen, server
 
 DRAWING = {"Content-Type": "application/octet-stream"}
@@ -35,11 +35,10 @@ class Answer:
 
 @dataclass
 class Page:
-    """A server that runs, and its folders."""
+    """A server that runs, and the folder of its drawings."""
 
     port: int
     own_digits: Path
-    outputs: Path
 
     @property
     def address(self) -> str:
@@ -64,23 +63,18 @@ class Page:
 
 @contextmanager
 def serving(folder: Path, host: str = "127.0.0.1") -> Iterator[Page]:
-    """Serve the page, with the shipped network first; runs are in folder/outputs, drawings go to folder/own_digits."""
+    """Serve the page, with the shipped network; drawings go to folder/own_digits."""
     config = DrawConfig(
-        run="shipped",
-        host=host,
-        port=0,
-        open=False,
-        own_digits=str(folder / "own_digits"),
-        outputs_dir=str(folder / "outputs"),
+        run="shipped", host=host, port=0, open=False, own_digits=str(folder / "own_digits"), outputs_dir=str(folder)
     )
     with listen(config.host, config.port) as listener:
-        running = server(config, Networks(config.run, config.outputs_dir), listener)
+        running = server(config, Reader(SHIPPED), listener)
         thread = threading.Thread(target=running.run, args=([listener],))
         thread.start()
         while not running.started:
             time.sleep(0.01)
         try:
-            yield Page(listener.getsockname()[1], folder / "own_digits", folder / "outputs")
+            yield Page(listener.getsockname()[1], folder / "own_digits")
         finally:
             running.should_exit = True
             thread.join()

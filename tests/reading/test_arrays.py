@@ -118,7 +118,6 @@ class Runs:
         ({"y": np.arange(3)}, "has none of the arrays x, images, x_test, x_train"),
         ({"x": np.zeros((3, 28))}, "x is float64 [3, 28]; must be uint8 [N, height, width]"),
         ({"x": np.zeros((0, 28, 28), np.uint8)}, "x is uint8 [0, 28, 28]; must be"),
-        ({"x": np.zeros((2, 28, 28, 3), np.uint8)}, "x is uint8 [2, 28, 28, 3]; must be"),
         ({"x": np.full((2, 28, 28), -1)}, "x is int64 [2, 28, 28]; must be"),
         ({"x": np.array([Runs()])}, "cannot be read as .npz"),
     ],

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import shutil
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +19,7 @@ from digits.handwriting.page import find
 from digits.reading.reader import shipped_finder
 from digits.web.app import FILES, PAGE, SIDE
 
-READ, SAVE = "/read?network=shipped", "/save?network=shipped"
+READ, SAVE = "/read", "/save"
 
 BLANK = b"\xff" * SIDE**2
 PICTURE = {"Content-Type": "image/png"}
@@ -41,14 +40,12 @@ def pixels(content: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_the_page_is_there_with_its_rules(web: Page, path: str) -> None:
+def test_the_page_is_there(web: Page, path: str) -> None:
     name, kind = FILES[path]
     answer = web.ask(path)
     assert answer.status == 200
     assert answer.content == (PAGE / name).read_bytes()
     assert answer.headers["content-type"].startswith(kind)
-    assert answer.headers["content-security-policy"].startswith("default-src 'self';")
-    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_the_page_loads_only_what_is_served() -> None:
@@ -56,35 +53,8 @@ def test_the_page_loads_only_what_is_served() -> None:
     for name, _ in FILES.values():
         text = (PAGE / name).read_text(encoding="utf-8").replace('xmlns="http://www.w3.org/2000/svg"', "")
         assert "://" not in text
-        assert "style=" not in text  # which the content security policy refuses
     index = (PAGE / "index.html").read_text(encoding="utf-8")
     assert {f"/{one}" for one in re.findall(r'(?:src|href)="([^"]+)"', index)} < FILES.keys()
-
-
-def test_it_says_which_networks_there_are(web: Page) -> None:
-    assert json.loads(web.ask("/networks").content) == {"networks": ["lenet5/finished", "shipped"], "first": "shipped"}
-
-
-def test_a_run_that_finishes_appears(web: Page) -> None:
-    shutil.copytree(web.outputs / "lenet5" / "finished", web.outputs / "sigmoid" / "newer")
-    names = json.loads(web.ask("/networks").content)["networks"]
-    assert sorted(names) == ["lenet5/finished", "shipped", "sigmoid/newer"]
-    assert web.ask("/read?network=sigmoid/newer", drawn("7"), DRAWING).status == 200
-    shutil.rmtree(web.outputs / "sigmoid")
-    gone = web.ask("/read?network=sigmoid/newer", drawn("7"), DRAWING)
-    assert (gone.status, gone.text) == (
-        404,
-        "network=sigmoid/newer: there is none of this name; /networks lists them\n",
-    )
-
-
-def test_a_network_is_read_again_when_its_file_changes(web: Page) -> None:
-    model = web.outputs / "lenet5" / "finished" / "model.onnx"
-    assert web.ask("/read?network=lenet5/finished", drawn("7"), DRAWING).status == 200
-    model.write_bytes(b"no network")
-    answer = web.ask("/read?network=lenet5/finished", drawn("7"), DRAWING)
-    assert answer.status == 422
-    assert "not an ONNX file that can be run" in answer.text
 
 
 @pytest.mark.parametrize("digit", "0123456789")
@@ -135,13 +105,13 @@ def test_nothing_and_no_digit_are_said(web: Page) -> None:
 def test_all_of_it_can_be_one_digit(web: Page) -> None:
     several = json.loads(web.ask(READ, drawn("25"), DRAWING).content)
     assert several["answer"] == "25"
-    one = json.loads(web.ask(f"{READ}&digits=one", drawn("25"), DRAWING).content)
+    one = json.loads(web.ask(f"{READ}?digits=one", drawn("25"), DRAWING).content)
     assert len(one["digits"]) == 1
 
 
 def test_a_drawing_is_saved_as_it_is(web: Page) -> None:
     for number in (1, 2):
-        answer = web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING)
+        answer = web.ask(f"{SAVE}?label=7&digit=0", drawn("7"), DRAWING)
         assert answer.status == 201
         said = json.loads(answer.content)
         assert said["file"] == (web.own_digits / f"7_{number}.png").as_posix()
@@ -155,7 +125,7 @@ def test_a_drawing_is_saved_as_it_is(web: Page) -> None:
 def test_one_of_several_digits_is_saved_alone(web: Page) -> None:
     for content, kind in ((drawn("258"), DRAWING), (page_of("258"), PICTURE)):
         read = json.loads(web.ask(READ, content, kind).content)
-        assert web.ask(f"{SAVE}&label=5&digit=1", content, kind).status == 201
+        assert web.ask(f"{SAVE}?label=5&digit=1", content, kind).status == 201
         saved = own_digits.read(web.own_digits, shipped_finder()).images[-1]
         seen = np.frombuffer(b64decode(read["digits"][1]["image"]), dtype=np.uint8).reshape(28, 28)
         assert np.abs(saved.astype(int) - seen).mean() < 16  # it is seen at another size; another digit is above 40
@@ -166,41 +136,31 @@ def test_many_at_once_never_write_over_each_other(web: Page) -> None:
     web.own_digits.mkdir()
     (web.own_digits / "3_7.png").write_bytes(b"somebody's own")
     with ThreadPoolExecutor(16) as clients:
-        answers = list(clients.map(lambda _: web.ask(f"{SAVE}&label=3&digit=0", drawn("3"), DRAWING), range(40)))
+        answers = list(clients.map(lambda _: web.ask(f"{SAVE}?label=3&digit=0", drawn("3"), DRAWING), range(40)))
     assert {answer.status for answer in answers} == {201}
     assert web.saved() == sorted(f"3_{number}.png" for number in range(7, 48))
     assert (web.own_digits / "3_7.png").read_bytes() == b"somebody's own"
 
 
-def test_a_name_that_another_takes_first_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = np.zeros((28, 28), dtype=np.uint8)
-    own_digits.save(tmp_path, 4, image)
-    monkeypatch.setattr(own_digits, "pictures", lambda _: [])  # as they were when this server looked
-    assert own_digits.save(tmp_path, 4, image).name == "4_2.png"
-
-
 def test_a_full_folder_takes_no_more(web: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_digits, "MAX_SAVED", 1)
-    assert web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING).status == 201
-    answer = web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING)
+    assert web.ask(f"{SAVE}?label=7&digit=0", drawn("7"), DRAWING).status == 201
+    answer = web.ask(f"{SAVE}?label=7&digit=0", drawn("7"), DRAWING)
     assert (answer.status, answer.text) == (
         422,
-        f"{web.own_digits}: has 1 pictures, and takes no more; move some of them away\n",
+        f"{web.own_digits}: has 1 pictures, and takes no more; move some of them away",
     )
 
 
 def test_what_cannot_be_saved_is_said(web: Page) -> None:
     web.own_digits.write_text("a file where the folder should be")
-    answer = web.ask(f"{SAVE}&label=7&digit=0", drawn("7"), DRAWING)
+    answer = web.ask(f"{SAVE}?label=7&digit=0", drawn("7"), DRAWING)
     assert answer.status == 422
-    assert "cannot be written" in answer.text
+    assert "cannot be made" in answer.text
 
 
 WRONG: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
-    "no such network": ("/read?network=other", BLANK, DRAWING, 404, "network=other: there is none of this name"),
-    "no network": ("/read", BLANK, DRAWING, 404, "network=: there is none"),
-    "a path for a network": ("/read?network=../../../etc/passwd", BLANK, DRAWING, 404, "there is none of this name"),
-    "digits": (f"{READ}&digits=some", b"", DRAWING, 400, "digits=some: must be auto or one"),
+    "digits": (f"{READ}?digits=some", b"", DRAWING, 400, "digits=some: must be auto or one"),
     "no type": (READ, b"x", {}, 415, "send a drawing as application/octet-stream"),
     "a form": (READ, b"x", {"Content-Type": "multipart/form-data"}, 415, "send a drawing as"),
     "too few pixels": (READ, b"x" * 784, DRAWING, 400, "a drawing has 38416 bytes, a pixel each; 784"),
@@ -208,14 +168,14 @@ WRONG: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
     "too many pixels": (READ, b"x" * 38417, DRAWING, 413, "at most 38416 bytes are taken"),
     "no picture": (READ, b"<svg/>", PICTURE, 422, "the picture: is not a picture that can be read"),
     "an empty picture": (READ, b"", PICTURE, 422, "the picture: is empty"),
-    "no label": (f"{SAVE}&digit=0", b"", DRAWING, 400, "label=: must be a whole number from 0 to 9"),
-    "a label too large": (f"{SAVE}&label=10&digit=0", b"", DRAWING, 400, "label=10: must be a whole number"),
-    "a path for a label": (f"{SAVE}&label=../7&digit=0", b"", DRAWING, 400, "label=../7: must be"),
-    "another script's label": (f"{SAVE}&label=%D9%A7&digit=0", b"", DRAWING, 400, "must be a whole number"),
-    "no digit there": (f"{SAVE}&label=7&digit=1", drawn("7"), DRAWING, 422, "digit=1: there are 1 digits"),
-    "nothing to save": (f"{SAVE}&label=7&digit=0", BLANK, DRAWING, 422, "there are 0 digits on it"),
-    "another path": ("/../../etc/passwd", b"", DRAWING, 404, "there is no such thing here; the page is at /"),
-    "a page asked by POST": ("/draw.js", b"", DRAWING, 405, "that cannot be done with this; draw on the page at /"),
+    "no label": (f"{SAVE}?digit=0", b"", DRAWING, 400, "label=: must be a whole number from 0 to 9"),
+    "a label too large": (f"{SAVE}?label=10&digit=0", b"", DRAWING, 400, "label=10: must be a whole number"),
+    "a path for a label": (f"{SAVE}?label=../7&digit=0", b"", DRAWING, 400, "label=../7: must be"),
+    "another script's label": (f"{SAVE}?label=%D9%A7&digit=0", b"", DRAWING, 400, "must be a whole number"),
+    "no digit there": (f"{SAVE}?label=7&digit=1", drawn("7"), DRAWING, 422, "digit=1: there are 1 digits"),
+    "nothing to save": (f"{SAVE}?label=7&digit=0", BLANK, DRAWING, 422, "there are 0 digits on it"),
+    "another path": ("/../../etc/passwd", b"", DRAWING, 404, "Not Found"),
+    "a page asked by POST": ("/draw.js", b"", DRAWING, 405, "Method Not Allowed"),
 }
 
 
@@ -225,7 +185,7 @@ def test_what_is_wrong_is_refused_with_a_sentence(web: Page, kind: str) -> None:
     answer = web.ask(path, body, headers, "POST")
     assert answer.status == status
     assert answer.text.startswith(sentence) or sentence in answer.text
-    assert answer.text.count("\n") == 1
+    assert "\n" not in answer.text
     assert answer.headers["content-type"].startswith("text/plain")
     assert web.saved() == []
 
@@ -251,7 +211,7 @@ def test_a_crash_of_ours_is_no_end(
         raise ZeroDivisionError("of ours")
 
     monkeypatch.setattr("digits.reading.recognize.find", crash)
-    answer = web.ask(f"/{what}?network=shipped&label=7&digit=0", drawn("7"), DRAWING)
+    answer = web.ask(f"/{what}?label=7&digit=0", drawn("7"), DRAWING)
     assert answer.status == 500
     monkeypatch.undo()
     assert web.ask(READ, drawn("7"), DRAWING).status == 200

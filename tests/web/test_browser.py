@@ -4,7 +4,6 @@ import io
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import drawn_pages
@@ -57,7 +56,7 @@ def opened(browser: Browser, web: Page, complaints: bool = True, **options: Any)
     tab.on("request", lambda request: asked.append(request.url))
     try:
         tab.goto(web.address)
-        expect(tab.locator("#network")).to_have_value("shipped")
+        expect(tab.locator("#labels button")).to_have_count(10)
         yield tab
         assert not complaints or not said
         assert all(address.startswith(web.address) for address in asked)
@@ -228,31 +227,6 @@ def test_a_drawing_is_saved_with_its_label(browser: Browser, web: Page) -> None:
     assert web.saved() == ["1_1.png", "1_2.png"]
 
 
-def test_another_network_answers(browser: Browser, web: Page) -> None:
-    with opened(browser, web) as tab:
-        draw(tab, "7")
-        expect(tab.locator("#digits")).to_have_text("7")
-        with tab.expect_request("**/read?network=lenet5%2Ffinished*"):
-            tab.locator("#network").select_option("lenet5/finished")
-        shutil.copytree(web.outputs / "lenet5" / "finished", web.outputs / "lenet5" / "newer")
-        expect(tab.locator("#status")).to_have_text("A run has finished: lenet5/newer. It can be chosen above.")
-        expect(tab.locator("#network")).to_have_value("lenet5/finished")
-        shutil.rmtree(web.outputs / "lenet5" / "finished")
-        expect(tab.locator("#status")).to_have_text("lenet5/finished has gone; shipped answers now.")
-        expect(tab.locator("#network")).to_have_value("shipped")
-        expect(tab.locator("#digits")).to_have_text("7")
-
-
-def test_a_network_that_cannot_read_leaves_no_old_answer(browser: Browser, web: Page) -> None:
-    with opened(browser, web, complaints=False) as tab:
-        draw(tab, "7")
-        expect(tab.locator("#digits")).to_have_text("7")
-        (web.outputs / "lenet5" / "finished" / "model.onnx").write_bytes(b"no network")
-        tab.locator("#network").select_option("lenet5/finished")
-        expect(tab.locator("#status")).to_contain_text("not an ONNX file that can be run")
-        expect(tab.locator("#digits")).to_have_text("")
-
-
 def test_it_says_that_the_server_has_gone_and_goes_on_when_it_is_back(browser: Browser, web: Page) -> None:
     with opened(browser, web, complaints=False) as tab:
         expect(tab.locator("#gone")).to_be_hidden()
@@ -264,12 +238,10 @@ def test_it_says_that_the_server_has_gone_and_goes_on_when_it_is_back(browser: B
         expect(tab.locator("#digits")).to_have_text("2")
 
 
-def test_everything_has_a_name_for_a_screen_reader(browser: Browser, web: Page, tmp_path: Path) -> None:
-    del tmp_path
+def test_everything_has_a_name_for_a_screen_reader(browser: Browser, web: Page) -> None:
     with opened(browser, web) as tab:
-        nameless = """[...document.querySelectorAll('button, select, input, canvas, [role]')].filter((one) =>
+        nameless = """[...document.querySelectorAll('button, input, canvas, [role]')].filter((one) =>
             !(one.ariaLabel || one.textContent.trim() || one.labels?.length || one.role === 'alert'
               || ['status', 'digits', 'labels'].includes(one.id))).map((one) => one.outerHTML)"""
         assert tab.evaluate(nameless) == []
         assert tab.get_by_role("meter").count() == 10
-        assert tab.get_by_role("combobox", name="Network").count() == 1

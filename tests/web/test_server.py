@@ -20,10 +20,9 @@ from digits.config.commands import DrawConfig
 from digits.files import ROOT
 from digits.web import app, server
 from digits.web.app import MAX_PICTURE, SIDE
-from digits.web.networks import Networks
 from digits.web.server import draw, show
 
-READ, SAVE = "/read?network=shipped", "/save?network=shipped&label=7&digit=0"
+READ, SAVE = "/read", "/save?label=7&digit=0"
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -46,9 +45,9 @@ def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
     process = started(tmp_path, "port=0", "run=shipped")
     assert process.stdout is not None
     said = process.stdout.readline()
-    found = re.fullmatch(r"draw at http://127\.0\.0\.1:(\d+) \(Ctrl-C ends\)\n", said)
+    found = re.fullmatch(r"draw at http://127\.0\.0\.1:(\d+) \(Ctrl-C ends\); \S*shipped\.onnx reads it\n", said)
     assert found is not None, said
-    page = Page(int(found[1]), tmp_path / "own_digits", tmp_path / "outputs")
+    page = Page(int(found[1]), tmp_path / "own_digits")
     assert json.loads(page.ask(READ, drawn("7"), DRAWING).content)["answer"] == "7"
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60) == ("", "")
@@ -64,76 +63,31 @@ def test_a_taken_port_is_one_line(command: Command) -> None:
     assert outcome.err == f"error: port={port}: is taken; give another, or port=0 for a free one\n"
 
 
-def test_any_network_can_be_the_first(web: Page, finished: Path) -> None:
-    outputs = str(web.outputs)
-    assert Networks(None, outputs).first == "lenet5/finished"
-    assert Networks("shipped", outputs).first == "shipped"
-    elsewhere = Networks(str(finished), outputs)  # the user's own choice may be anywhere
-    assert elsewhere.first == "run=finished"
-    assert elsewhere.reader(elsewhere.first).path == finished / "model.onnx"
-    assert elsewhere.names() == ["lenet5/finished", elsewhere.first, "shipped"]
-
-
-HOSTS = (
-    "evil.example",
-    "evil.example:8000",
-    "127.0.0.1.evil.example",
-    "",
-    "127.0.0.1:80:80",
-    "192.168.0.1",
-    "local host",
-)
-
-
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "192.168.0.1"])
 @pytest.mark.parametrize("path", ["/", READ, SAVE])
 def test_other_names_are_refused(web: Page, host: str, path: str) -> None:
-    answer = web.ask(path, None if path == "/" else drawn("7"), {**DRAWING, "Host": host})
-    assert answer.status in (400, 403)  # 400 where it is not even a name
+    assert web.ask(path, None if path == "/" else drawn("7"), {**DRAWING, "Host": host}).status == 400
     assert web.saved() == []
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
-def test_its_own_names_are_good(web: Page, name: str) -> None:
-    for host in (name, f"{name}:{web.port}", f"{name}:9000"):  # the last one as through a tunnel
-        assert web.ask("/", headers={"Host": host, "Origin": f"http://{host}"}).status == 200
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "localhost:9000"])  # the last one by a tunnel
+def test_its_own_names_are_good(web: Page, host: str) -> None:
+    assert web.ask("/", headers={"Host": host}).status == 200
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Origin": "http://evil.example"},
-        {"Origin": "null"},
-        {"Origin": "https://127.0.0.1:PORT"},
-        {"Origin": "http://127.0.0.1:1"},
-        {"Origin": "http://localhost:PORT"},
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"},
-    ],
-)
-@pytest.mark.parametrize("path", [READ, SAVE])
-def test_other_sites_are_refused(web: Page, path: str, headers: dict[str, str]) -> None:
-    sent = {key: value.replace("PORT", str(web.port)) for key, value in headers.items()}
-    answer = web.ask(path, drawn("7"), {**DRAWING, **sent})
-    assert answer.status == 403
-    assert "only the page itself" in answer.text
-    assert answer.headers["content-security-policy"]
-    assert web.saved() == []
-
-
-def test_another_site_may_link_to_the_page_and_not_use_it(web: Page) -> None:
-    assert web.ask("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}).status == 200
-    assert web.ask("/networks", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}).status == 403
-    preflight = web.ask(SAVE, headers={"Origin": "http://evil.example"}, method="OPTIONS")
-    assert preflight.status == 403
+def test_another_site_may_not_use_it(web: Page) -> None:
+    asked = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+    preflight = web.ask(SAVE, headers={**asked, "Access-Control-Request-Headers": "content-type"}, method="OPTIONS")
+    assert preflight.status == 405
     assert not [name for name in preflight.headers if name.startswith("access-control")]
+    for kind in ("text/plain", "multipart/form-data", "application/x-www-form-urlencoded"):  # which need none
+        assert web.ask(SAVE, drawn("7"), {"Content-Type": kind, "Origin": "http://evil.example"}).status == 415
+    assert web.saved() == []
 
 
-def test_a_page_for_the_network_takes_addresses_and_no_other_names(tmp_path: Path) -> None:
+def test_a_page_for_the_network_takes_any_name(tmp_path: Path) -> None:
     with serving(tmp_path, "0.0.0.0") as page:  # noqa: S104  # what a user may ask for
-        assert page.ask("/", headers={"Host": "192.168.7.7:8000"}).status == 200
         assert page.ask("/", headers={"Host": f"{socket.gethostname()}:8000"}).status == 200
-        assert page.ask("/", headers={"Host": "evil.example"}).status == 403
 
 
 def send(page: Page, content: bytes) -> bytes:
@@ -155,7 +109,7 @@ def test_a_body_too_large_is_refused_before_it_comes(web: Page) -> None:
         connection.putheader("Content-Length", str(most + 1))
         connection.endheaders()  # and nothing more
         answer = connection.getresponse()
-        assert (answer.status, answer.read().decode()) == (413, f"at most {most} bytes are taken\n")
+        assert (answer.status, answer.read().decode()) == (413, f"at most {most} bytes are taken")
         connection.close()
 
 
@@ -171,17 +125,8 @@ def test_a_body_that_never_comes_is_not_waited_for(web: Page, monkeypatch: pytes
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
     connection.request("POST", READ, b"x", {**DRAWING, "Content-Length": "38416"})
     answer = connection.getresponse()
-    assert (answer.status, answer.read()) == (408, b"the request did not arrive within 0.2 seconds\n")
+    assert (answer.status, answer.read()) == (408, b"the request did not arrive within 0.2 seconds")
     connection.close()
-
-
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET /"])
-def test_a_silent_connection_is_closed(web: Page, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "PATIENCE", 0.2)
-    with socket.create_connection(("127.0.0.1", web.port), timeout=30) as connection:
-        connection.sendall(sent)
-        while connection.recv(65536):
-            pass
 
 
 def test_it_says_where_to_draw(
@@ -192,7 +137,7 @@ def test_it_says_where_to_draw(
     draw(DrawConfig("shipped", "0.0.0.0", 0, True, str(tmp_path), str(tmp_path)))  # noqa: S104  # as above
     said = capsys.readouterr().out
     assert re.match(
-        r"draw at http://[^:]+:\d+ \(Ctrl-C ends\)\nwhoever can reach this machine can draw there too", said
+        r"draw at http://[^:]+:\d+ \(Ctrl-C ends\); .*\nwhoever can reach this machine can draw there too", said
     )
     assert said.endswith("open that address in a browser\n")
 

@@ -2,7 +2,6 @@
 
 import csv
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.formats.images import unpacked
-from digits.formats.npz import arrays_of
+from digits.formats.npz import read_labelled
 from digits.handwriting.load import brightness, find_pictures, open_picture
 
 NAME = re.compile(r"(?P<label>[0-9]+(_[0-9]+)*|x)_[0-9]+", re.IGNORECASE)
@@ -54,7 +52,11 @@ def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
     """
     path = Path(pictures).expanduser()
     if path.suffix.lower() == ".npz":
-        return list(_arrays(path)), []
+        pairs = enumerate(zip(*read_labelled(path), strict=True))
+        return [
+            Labelled(f"{path.stem}[{number}]", str(label), path.stem, path.stem, image.astype(np.float32))
+            for number, (image, label) in pairs
+        ], []
     if not path.is_dir():
         expected = "a folder of LABEL_n.png, or an .npz file with x and y"
         raise UserError(f"pictures={pictures}: {'is a file' if path.exists() else 'no such folder'}; give {expected}")
@@ -91,29 +93,3 @@ def _labels_file(folder: Path) -> dict[Path, tuple[str, str]]:
         return {(file.parent / row["file"]).resolve(): (row["label"], row["kind"]) for row in rows}
     except (OSError, UnicodeDecodeError, KeyError, TypeError, csv.Error) as error:
         raise UserError(f"{file}: cannot be read ({error}); needs the columns file, label and kind") from error
-
-
-def _arrays(path: Path) -> Iterator[Labelled]:
-    """Read an .npz file; it cannot run code, since pickled objects are refused.
-
-    Raises:
-        UserError: if it is not as it must be.
-    """
-    expected = "needs x, uint8 [N, height, width], and y, whole numbers [N] from 0 to 9"
-    try:
-        arrays = arrays_of(unpacked(path), ("x", "y"), path)
-        images, labels = arrays["x"], arrays["y"]
-    except UserError as error:
-        raise UserError(f"pictures={error}; {expected}") from error
-    except KeyError as error:
-        raise UserError(f"pictures={path}: has no {error.args[0]}; {expected}") from error
-    kinds = (images.dtype.kind, labels.dtype.kind)
-    if images.ndim != 3 or 0 in images.shape or kinds[0] not in "bu" or kinds[1] not in "iu":
-        raise UserError(f"pictures={path}: x is {images.dtype} {images.shape}, y {labels.dtype}; {expected}")
-    if labels.shape != images.shape[:1] or labels.min() < 0 or labels.max() > 9:
-        raise UserError(
-            f"pictures={path}: y has the shape {labels.shape}, {labels.min()} to {labels.max()}; {expected}"
-        )
-    scale = np.float32(255 if images.max() <= 1 else 1)
-    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        yield Labelled(f"{path.stem}[{number}]", str(label), path.stem, path.stem, image.astype(np.float32) * scale)

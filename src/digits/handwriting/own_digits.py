@@ -1,17 +1,15 @@
 """The user's own digits: pictures saved by the draw page, and read to train on."""
 
-import itertools
 import logging
-import os
-import threading
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from digits.errors import UserError, renamed_setting
-from digits.files import file_errors
+from digits.files import made_folder, write_picture
 from digits.formats.images import ImageSet
 from digits.handwriting.find import PageNetwork
 from digits.handwriting.labelled import find_labelled
@@ -22,12 +20,15 @@ log = logging.getLogger("digits")
 MAX_SAVED = 10_000
 """Pictures in the folder: more than anybody draws, and less than fills a disk."""
 
+SAVING = Lock()
+"""Held while a picture gets its number, so that no two get the same."""
+
 
 def read(folder: Path, network: PageNetwork) -> ImageSet:
     """Bring each picture of one digit in a folder to 28x28; others are left out, and their number is logged.
 
     Args:
-        folder: pictures named LABEL_n, or an .npz file, as score.py takes them.
+        folder: pictures named LABEL_n, as score.py takes them.
         network: the page network.
 
     Returns:
@@ -52,8 +53,7 @@ def read(folder: Path, network: PageNetwork) -> ImageSet:
     for picture in single:
         digit = find(picture.brightness(), network).whole
         if digit is None:
-            name = picture.source if isinstance(picture.source, Path) else picture.name
-            raise UserError(f"{name}: has no ink; take it away")
+            raise UserError(f"{folder / picture.name}: has no ink; take it away")
         images.append(np.rint(digit.image * 255).astype(np.uint8))
     return ImageSet(np.stack(images), np.array([int(picture.label) for picture in single], dtype=np.int64))
 
@@ -77,23 +77,12 @@ def save(folder: Path, label: int, pixels: NDArray[np.uint8]) -> Path:
     Raises:
         UserError: if it cannot be written, or there are MAX_SAVED already.
     """
-    saved = pictures(folder)
-    if len(saved) >= MAX_SAVED:
-        raise UserError(f"{folder}: has {len(saved)} pictures, and takes no more; move some of them away")
-    of_label = [file.stem[2:] for file in saved if file.name[0] == str(label)]
-    numbers = [int(number) for number in of_label if number.isdecimal()]
-    temporary = folder / f".{os.getpid()}.{threading.get_ident()}.part"
-    with file_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            Image.fromarray(pixels).save(temporary, "png")
-            for number in itertools.count(max(numbers, default=0) + 1):
-                path = folder / f"{label}_{number}.png"
-                try:
-                    os.link(temporary, path)  # which fails where the name is taken by now; a rename would not
-                except FileExistsError:
-                    continue
-                return path
-        finally:
-            temporary.unlink(missing_ok=True)
-    raise AssertionError("there is always a number that is free")
+    with SAVING:
+        saved = pictures(folder)
+        if len(saved) >= MAX_SAVED:
+            raise UserError(f"{folder}: has {len(saved)} pictures, and takes no more; move some of them away")
+        of_label = [file.stem[2:] for file in saved if file.name[0] == str(label)]
+        numbers = [int(number) for number in of_label if number.isdecimal()]
+        path = made_folder("own_digits", folder) / f"{label}_{max(numbers, default=0) + 1}.png"
+        write_picture(path, Image.fromarray(pixels))
+    return path

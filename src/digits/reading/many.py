@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
+from digits.formats.npz import read_images
 from digits.handwriting.load import brightness, open_picture
 from digits.handwriting.normalize import in_mnist_form
 from digits.handwriting.page import Page
-from digits.reading.arrays import read_images
 from digits.reading.predictions import Prediction, of_image, of_picture, printable
 from digits.reading.reader import PageReader, Reader
 from digits.reading.recognize import Recognizer, Rows, read_pages

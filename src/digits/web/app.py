@@ -1,4 +1,8 @@
-"""What the page may ask: its own files, which networks there are, what is on a picture, and to save one."""
+"""What the page may ask: its own files, what is on a picture, and to save one.
+
+A page of another site cannot ask it: for the content types of a drawing and of a picture, browsers ask first whether
+that site may (a CORS preflight), and nothing here says so.
+"""
 
 import asyncio
 import shlex
@@ -8,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from anyio import CapacityLimiter
@@ -18,18 +22,17 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from digits.errors import UserError
-from digits.files import ROOT
+from digits.files import ROOT, shown
 from digits.handwriting import own_digits
 from digits.handwriting.load import Picture, brightness, picture_of
 from digits.reading.explain import on_paper
 from digits.reading.predictions import Prediction, of_picture
 from digits.reading.reader import Reader, shipped_finder
 from digits.reading.recognize import Digit, Recognizer
-from digits.web.networks import Networks
 
 SIDE = 196
 """Pixels of a drawing each way: seven for each of 28x28, so strokes have soft edges; 280 would answer 12 ms later."""
@@ -63,12 +66,6 @@ OWN_DIGITS = ROOT / "data" / "own_digits"
 TEACH = "python src/train.py experiment=my_hand"
 """What makes a network learn them, in the project's folder."""
 
-SENTENCES = {
-    "Not Found": "there is no such thing here; the page is at /",
-    "Method Not Allowed": "that cannot be done with this; draw on the page at /",
-}
-"""Instead of Starlette's words."""
-
 T = TypeVar("T")
 
 
@@ -79,7 +76,6 @@ class Question:
     content: bytes
     is_drawing: bool
     """Whether the content is the brightness of SIDE x SIDE pixels, and no file."""
-    reader: Reader
     digits: str
     """`auto`, or `one`: all ink is one digit."""
 
@@ -94,40 +90,34 @@ class Reading:
     """The picture that the file has; None for a drawing."""
 
 
-def application(networks: Networks, folder: Path | None) -> Starlette:
+def application(reader: Reader, folder: Path | None) -> Starlette:
     """Make the application.
 
     Args:
-        networks: what may be read with.
+        reader: the digit network.
         folder: where drawings are saved; None for OWN_DIGITS.
     """
-    endpoints = _Endpoints(networks, folder)
+    endpoints = _Endpoints(reader, folder)
     routes = [Route(path, partial(_file, PAGE / name, kind)) for path, (name, kind) in FILES.items()]
     routes += [
-        Route("/networks", endpoints.networks),
         Route("/read", endpoints.read, methods=["POST"]),
         Route("/save", endpoints.save, methods=["POST"]),
     ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
+    return Starlette(routes=routes)
 
 
 class _Endpoints:
-    def __init__(self, networks: Networks, folder: Path | None) -> None:
-        self.known = networks
+    def __init__(self, reader: Reader, folder: Path | None) -> None:
+        self.reader = reader
         self.folder = folder or OWN_DIGITS
         self.command = TEACH if folder is None else f"{TEACH} {shlex.quote(f'data.own_digits={folder}')}"
         self.receiving = asyncio.Semaphore(MAX_PICTURES)
         # one of each kind after the other: a drawing takes milliseconds and does not wait for a large picture
         self.drawings, self.pictures = CapacityLimiter(1), CapacityLimiter(1)
 
-    async def networks(self, request: Request) -> Response:
-        """Return the names of the networks, and that of the one to begin with."""
-        names, first = await run_sync(lambda: (self.known.names(), self.known.first))
-        return JSONResponse({"networks": names, "first": first})
-
     async def read(self, request: Request) -> Response:
         """Return what is read on a drawing or a picture file."""
-        return JSONResponse(await self._about(request, lambda question: _as_json(_read(question))))
+        return JSONResponse(await self._about(request, lambda question: _as_json(_read(self.reader, question))))
 
     async def save(self, request: Request) -> Response:
         """Save a drawing, or a digit of it, under its right label."""
@@ -136,7 +126,7 @@ class _Endpoints:
         return JSONResponse(saved, status_code=201)
 
     def _saved(self, question: Question, label: int, place: int) -> dict[str, Any]:
-        reading = _read(question)
+        reading = _read(self.reader, question)
         digits = reading.digits
         if place >= len(digits):
             raise HTTPException(422, f"digit={place}: there are {len(digits)} digits on it, the first one is 0")
@@ -146,12 +136,12 @@ class _Endpoints:
     async def _about(self, request: Request, answer: Callable[[Question], T]) -> T:
         """Receive what a request is about, and work the answer out in a thread."""
         kind = request.headers.get("content-type", "").lower()
-        name, digits = request.query_params.get("network", ""), request.query_params.get("digits", "auto")
+        digits = request.query_params.get("digits", "auto")
         if digits not in ("auto", "one"):
             raise HTTPException(400, f"digits={digits}: must be auto or one")
 
         def work(content: bytes, is_drawing: bool) -> T:
-            return answer(Question(content, is_drawing, self._reader(name), digits))
+            return answer(Question(content, is_drawing, digits))
 
         try:
             if kind == "application/octet-stream":
@@ -168,12 +158,6 @@ class _Endpoints:
         except ClientDisconnect as error:
             raise HTTPException(400, "the request was cut off") from error
         raise HTTPException(415, "send a drawing as application/octet-stream, or a picture file as image/...")
-
-    def _reader(self, name: str) -> Reader:
-        try:
-            return self.known.reader(name)
-        except KeyError as error:
-            raise HTTPException(404, f"network={name}: there is none of this name; /networks lists them") from error
 
 
 async def _file(path: Path, kind: str, _: Request) -> Response:
@@ -197,11 +181,6 @@ async def _body(request: Request, most: int) -> bytes:
     return bytes(content)
 
 
-def shown(path: Path) -> str:
-    """Return a path from the project's folder, if it is in there."""
-    return (path.relative_to(ROOT) if path.is_relative_to(ROOT) else path).as_posix()
-
-
 def _number(request: Request, key: str, most: int) -> int:
     text = request.query_params.get(key, "")
     if not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) <= most):
@@ -209,14 +188,14 @@ def _number(request: Request, key: str, most: int) -> int:
     return int(text)
 
 
-def _read(question: Question) -> Reading:
+def _read(reader: Reader, question: Question) -> Reading:
     if question.is_drawing:
         picture = None
         pixels = np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32)
     else:
         picture = picture_of(question.content)
         pixels = brightness(picture.image)
-    recognizer = Recognizer(question.reader, shipped_finder(), question.digits)
+    recognizer = Recognizer(reader, shipped_finder(), question.digits)
     (rows,) = recognizer.read([recognizer.find(pixels)])
     prediction = of_picture(Path("picture"), rows, picture.reduction if picture else 1.0)
     return Reading([digit for row in rows for digit in row], prediction, picture)
@@ -258,9 +237,3 @@ def _cut_out(question: Question, reading: Reading, digit: Digit) -> NDArray[np.u
         return np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE)
     ink = digit.place.cropped
     return np.asarray(255 - 255 * np.pad(ink, max(ink.shape) // 4), dtype=np.uint8)
-
-
-async def _refused(_: Request, error: Exception) -> Response:
-    refusal = cast(HTTPException, error)
-    detail = SENTENCES.get(refusal.detail, refusal.detail)
-    return PlainTextResponse(f"{detail}\n", status_code=refusal.status_code, headers=refusal.headers)

@@ -1,4 +1,4 @@
-"""Serve the page: a socket, a browser to open, and what makes a connection that only waits go away."""
+"""Serve the page: a socket, who may ask, and a browser to open."""
 
 import errno
 import ipaddress
@@ -8,46 +8,20 @@ import socket
 import sys
 import threading
 import webbrowser
-from asyncio import BaseTransport
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from digits.config.commands import DrawConfig
 from digits.errors import UserError
+from digits.files import shown
+from digits.reading.reader import Reader, find_model
 from digits.web.app import application
-from digits.web.guard import Guard
-from digits.web.networks import Networks
 
-PATIENCE = 15
-"""Seconds that a connection may be silent, or send a request's head."""
-
-LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
-"""What a page that only this machine reaches is called."""
-
-
-class Connection(H11Protocol):
-    """A connection that answers at once, and is closed if it makes no request for some time.
-
-    uvicorn would wait for ever for the first one.
-    """
-
-    def connection_made(self, transport: BaseTransport) -> None:
-        """Start the clock, and have an answer's body follow its head at once instead of after 40 ms (Nagle 1984)."""
-        super().connection_made(transport)  # type: ignore[arg-type]  # it is a Transport, as asyncio's types do not say
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.loop.call_later(PATIENCE, self._close_if_silent, None)
-
-    def _close_if_silent(self, before: Any) -> None:
-        if self.transport.is_closing():
-            return
-        if self.cycle is before and (before is None or before.response_complete):
-            self.transport.close()
-        else:
-            self.loop.call_later(PATIENCE, self._close_if_silent, self.cycle)
+LOCAL = ["127.0.0.1", "localhost", "[::1]"]
+"""What a page that only this machine reaches is called; another site's, whose name was made to lead here, is not."""
 
 
 def draw(config: DrawConfig) -> None:
@@ -56,38 +30,26 @@ def draw(config: DrawConfig) -> None:
     Raises:
         UserError: if there is no network to read with, or the address cannot be listened on.
     """
-    networks = Networks(config.run, config.outputs_dir)
+    reader = Reader(find_model(config.run, config.outputs_dir))
     with listen(config.host, config.port) as listener:
         address = address_of(listener)
-        sys.stdout.write(f"draw at {address} (Ctrl-C ends)\n")
+        sys.stdout.write(f"draw at {address} (Ctrl-C ends); {shown(reader.path)} reads it\n")
         if not is_local(listener):
             sys.stdout.write("whoever can reach this machine can draw there too, and save drawings\n")
         sys.stdout.flush()
         if config.open and not show(address):
             sys.stdout.write("open that address in a browser\n")
         with suppress(KeyboardInterrupt):
-            server(config, networks, listener).run([listener])
+            server(config, reader, listener).run([listener])
 
 
-def server(config: DrawConfig, networks: Networks, listener: socket.socket) -> uvicorn.Server:
+def server(config: DrawConfig, reader: Reader, listener: socket.socket) -> uvicorn.Server:
     """Make the server of the page."""
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a request that is refused is no news; a crash of ours is
-    local = is_local(listener)
-    names = LOCAL if local else LOCAL | {config.host.lower(), socket.gethostname().lower()}
     folder = None if config.own_digits is None else Path(config.own_digits).expanduser().resolve()
-    app = Guard(application(networks, folder), names, any_address=not local)
+    app = TrustedHostMiddleware(application(reader, folder), LOCAL if is_local(listener) else ["*"])
     settings = uvicorn.Config(
-        app,
-        loop="asyncio",
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=PATIENCE,
-        timeout_graceful_shutdown=1,
+        app, ws="none", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
     )
     return uvicorn.Server(settings)
 
@@ -103,7 +65,10 @@ def listen(host: str, port: int) -> socket.socket:
     except (socket.gaierror, UnicodeError) as error:
         raise UserError(f"host={host}: is no address; give 127.0.0.1, or 0.0.0.0 for all that can reach it") from error
     try:
-        return socket.create_server(address[:2], family=family, backlog=1024)
+        listener = socket.create_server(address[:2], family=family)
+        # for each of its connections: an answer's body follows its head at once instead of after 40 ms (Nagle 1984)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         problem = f"port={port}: cannot be used ({error.strerror}); give another, such as 8001"
         if error.errno == errno.EADDRINUSE:

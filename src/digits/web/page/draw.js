@@ -3,7 +3,7 @@
 import { PENS, Pad } from "./pad.js";
 
 const BETWEEN = 30; // milliseconds from one question to the next within a stroke
-const LOOK = 3000; // milliseconds from one look for new networks, and for the server, to the next
+const RETRY = 3000; // milliseconds until a server that has gone is asked again
 const LARGEST = 32 * 2 ** 20; // bytes of a picture file that the server takes
 
 const $ = (id) => document.getElementById(id);
@@ -40,7 +40,7 @@ function changed(another) {
 /** Ask what is drawn: at once, or soon if a stroke goes on or an answer is still to come. */
 async function ask() {
   clearTimeout(timer);
-  if (asking || pad.empty || asked === version || !$("network").value) return;
+  if (asking || pad.empty || asked === version) return;
   const wait = pad.drawing ? askedAt + BETWEEN - performance.now() : 0;
   if (wait > 0) {
     timer = setTimeout(ask, wait);
@@ -56,22 +56,21 @@ async function ask() {
     const preview = found.preview && (await image(found.preview));
     if (about.generation === generation) {
       if (response.ok) show({ ...found, ...about }, preview);
-      else refuse(response.status, found);
+      else refuse(found);
     }
     here(true);
   } catch {
     here(false);
   }
   asking = false;
-  if (!$("gone").hidden) return;
-  ask();
+  if ($("gone").hidden) ask();
 }
 
 function post(what, query = {}) {
   const file = pad.now.picture?.file;
   const digits = $("whole").checked ? "one" : "auto";
   const kind = file ? (file.type.startsWith("image/") ? file.type : "image/unknown") : "application/octet-stream";
-  const settings = new URLSearchParams({ network: $("network").value, digits, ...query });
+  const settings = new URLSearchParams({ digits, ...query });
   const headers = { "Content-Type": kind };
   return fetch(`${what}?${settings}`, { method: "POST", headers, body: file ?? pad.pixels() });
 }
@@ -84,11 +83,7 @@ function bytes(base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
-function refuse(status, sentence) {
-  if (status === 404) {
-    refresh(); // the network has gone, and another takes its place
-    return;
-  }
+function refuse(sentence) {
   if (pad.now.picture) pad.undo(); // to what was there before the file
   else show(null);
   say(sentence, true);
@@ -200,36 +195,12 @@ async function save(label) {
   }
 }
 
-/** Look which networks there are; a run that has finished meanwhile appears among them. */
-async function refresh() {
-  try {
-    const { networks, first } = await (await fetch("networks")).json();
-    const known = [...$("network").options].map(({ value }) => value);
-    if (networks.join("\n") !== known.join("\n")) {
-      const before = $("network").value;
-      const chosen = networks.includes(before) ? before : first;
-      const news = networks.filter((name) => known.length && !known.includes(name));
-      const titles = { shipped: "shipped with the project" };
-      $("network").replaceChildren(...networks.map((name) => new Option(titles[name] ?? name, name)));
-      $("network").value = chosen;
-      if (before && before !== chosen) {
-        again();
-        say(`${before} has gone; ${chosen} answers now.`, true);
-      }
-      if (news.length) say(`A run has finished: ${news[0]}. It can be chosen above.`);
-    }
-    here(true);
-  } catch {
-    here(false);
-  }
-}
-
-/** Note whether the server answers; when it does again, ask what was left open. */
+/** Note whether the server answers; where it does not, ask again soon. */
 function here(answers) {
-  const back = answers && !$("gone").hidden;
   $("gone").hidden = answers;
-  if (!answers) asked = 0;
-  else if (back) ask();
+  if (answers) return;
+  asked = 0;
+  timer = setTimeout(ask, RETRY);
 }
 
 function say(text, wrong = false) {
@@ -270,7 +241,7 @@ function take(file) {
   }
 }
 
-/** Have what is there read anew, by another network or in another way. */
+/** Have what is there read anew, in another way. */
 function again() {
   generation++;
   changed(false);
@@ -284,7 +255,6 @@ for (const name of ["thin", "thick"]) {
 }
 $("clear").addEventListener("click", () => pad.clear());
 $("undo").addEventListener("click", () => pad.undo());
-$("network").addEventListener("change", again);
 $("whole").addEventListener("change", again);
 for (const input of [$("file"), $("photo")]) {
   input.addEventListener("change", ({ target }) => {
@@ -293,7 +263,7 @@ for (const input of [$("file"), $("photo")]) {
   });
 }
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && event.target !== $("network")) pad.clear(); // there, it closes the list
+  if (event.key === "Escape") pad.clear();
   else if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey) pad.undo();
   else return;
   event.preventDefault();
@@ -309,7 +279,3 @@ addEventListener("drop", (event) => {
   $("pad").classList.remove("over");
   take(event.dataTransfer.files[0]);
 });
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
-setInterval(() => document.hidden || refresh(), LOOK);
-await refresh();
-ask();
