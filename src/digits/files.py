@@ -1,10 +1,8 @@
 """The project's folder, and files that are written whole."""
 
 import csv
-import errno
 import io
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 """The project's folder."""
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""What a full or read-only disk answers."""
 
 
 def project_path(path: str) -> Path:
@@ -39,30 +34,6 @@ def file_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-@contextmanager
-def disk_full_errors(folder: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into a UserError that names the folder, whatever met it."""
-    hook_before = threading.excepthook
-
-    def show(arguments: threading.ExceptHookArgs) -> None:
-        if not _is_disk_full(arguments.exc_value):  # TensorBoard's thread raises it here as well, but shows it too
-            hook_before(arguments)
-
-    threading.excepthook = show
-    try:
-        yield
-    except OSError as error:
-        if not _is_disk_full(error):
-            raise
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); what was kept before is whole") from error
-    finally:
-        threading.excepthook = hook_before
-
-
-def _is_disk_full(error: BaseException | None) -> bool:
-    return isinstance(error, OSError) and error.errno in DISK_FULL
 
 
 @contextmanager

@@ -144,47 +144,25 @@ def test_in_an_epoch_a_chunk_stays_as_large(stopped: Path, fit_tiny: Train) -> N
         fit_tiny("model=sigmoid", f"resume={stopped}", "data.chunk_size=2")
 
 
-class Full(L.Callback):
-    """From some chunk on something that writes meets a full disk."""
+def test_a_full_disk_is_one_line_and_harms_nothing(tiny: list[str], tmp_path: Path, fit_tiny: Train) -> None:
+    class Full(L.Callback):
+        def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+            if trainer.global_step == 6:
+                patch.setattr("os.fsync", self._refuse)
 
-    def __init__(self, chunk: int, monkeypatch: pytest.MonkeyPatch, writes: str) -> None:
-        self.chunk = chunk
-        self.monkeypatch = monkeypatch
-        self.writes = writes
+        @staticmethod
+        def _refuse(_: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        if trainer.global_step == self.chunk:
-            self.monkeypatch.setattr(self.writes, self._refuse)
-
-    @staticmethod
-    def _refuse(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@pytest.mark.parametrize(
-    ("writes", "names", "kept"),
-    [
-        ("os.fsync", r"last\.ckpt", 6),
-        ("tensorboard.compat.tensorflow_stub.io.gfile.LocalFileSystem.append", "full", 7),
-        ("logging.StreamHandler.flush", "full", 7),
-    ],
-)
-def test_a_full_disk_is_one_line_and_harms_nothing(
-    tiny: list[str],
-    tmp_path: Path,
-    fit_tiny: Train,
-    capfd: pytest.CaptureFixture[str],
-    writes: str,
-    names: str,
-    kept: int,
-) -> None:
     typed = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", *SMALL, "run_name=full"]
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(UserError, match=rf"{names}: .*No space left on device"):
-        fitted(typed, [Full(6, patch, writes)])
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(UserError, match=r"last\.ckpt: .*No space left on device"),
+    ):
+        fitted(typed, [Full()])
     folder = tmp_path / "outputs" / "sigmoid" / "full"
     assert sorted(one.name for one in (folder / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
-    assert steps(folder) == kept
-    assert "Traceback" not in capfd.readouterr().err
+    assert steps(folder) == 6
     assert same(weights(fit_tiny(*SMALL, f"resume={folder}")), weights(fit_tiny(*SMALL)))
 
 

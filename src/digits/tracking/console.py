@@ -23,14 +23,6 @@ console = Console(stderr=True)
 """Both the progress bar's and the log's, so that a line goes above the bar and not through it."""
 
 
-class LogFile(logging.FileHandler):
-    """A log that cannot be written stops the run, as anything else that cannot be."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
-        """Raise what writing raised, instead of showing a traceback and going on."""
-        raise  # logging calls it where that was caught
-
-
 @contextmanager
 def logging_to(file: Path | None, quiet: bool = False) -> Iterator[None]:
     """Send what a run says to the console and to a file.
@@ -47,7 +39,7 @@ def logging_to(file: Path | None, quiet: bool = False) -> Iterator[None]:
         on_screen.setFormatter(logging.Formatter("%(message)s"))
         handlers.append(on_screen)
     if file is not None:
-        in_file = LogFile(file, encoding="utf-8")
+        in_file = logging.FileHandler(file, encoding="utf-8")
         in_file.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
         handlers.append(in_file)
     log.setLevel(logging.INFO)

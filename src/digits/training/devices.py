@@ -13,30 +13,13 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 
 def cuda_problem(index: int) -> str | None:
-    """Return in one line why NVIDIA GPU `index` cannot be used, None where it can."""
-    if torch.version.cuda is None:
-        version = torch.__version__
-        return (
-            f"this is a CPU build of torch ({version}); install the CUDA build that pytorch.org names for this machine"
-        )
+    """Compute something on NVIDIA GPU `index`; return in one line why that cannot be done, None where it can."""
     try:
-        torch.cuda.init()
-    except RuntimeError as error:  # torch's own words: there is no driver, or it is too old
+        torch.ones(1, device=f"cuda:{index}").add(1).item()
+    except (AssertionError, RuntimeError) as error:  # a CPU build of torch; no driver, GPU, memory, or code for it
         reason = str(error).splitlines()[0].split(". ")[0]
-        return f"no usable NVIDIA driver ({reason}); install or update it, or train with accelerator=cpu"
-    count = torch.cuda.device_count()
-    if count == 0:
-        return "the NVIDIA driver shows no GPU; look at nvidia-smi and at CUDA_VISIBLE_DEVICES"
-    if index >= count:
-        return f"there is no GPU {index}; this machine has {count}, numbered from 0"
-    major, minor = torch.cuda.get_device_capability(index)
-    built_for = torch.cuda.get_arch_list()  # such as sm_75 sm_120 compute_120
-    if not any(_runs(arch, major, minor) for arch in built_for):
-        name = torch.cuda.get_device_name(index)
-        return (
-            f"{name} (compute capability {major}.{minor}) is too old for this build of torch, which is for "
-            f"{' '.join(built_for)}; install one for it (README, GTX 10-series), or train with accelerator=cpu"
-        )
+        advice = "look at nvidia-smi, and in the README at which torch is for which GPU; or use accelerator=cpu"
+        return f"there is no usable NVIDIA GPU ({reason}); {advice}"
     return None
 
 
@@ -69,7 +52,7 @@ def choose(accelerator: str, setting: str, index: int = 0) -> Device:
         return Device("cuda", torch.cuda.get_device_name(index))
     if accelerator == "gpu":
         raise UserError(f"{setting}=gpu: {problem}")
-    if torch.version.cuda is not None and torch.cuda.device_count() > 0:
+    if torch.cuda.device_count() > 0:
         return replace(cpu, name=f"{cpu.name}, because {problem}")
     return cpu
 
@@ -83,10 +66,3 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         library.mallopt(MMAP_THRESHOLD, 32 * 2**20)  # the largest that glibc takes
         library.mallopt(TRIM_THRESHOLD, 512 * 2**20)
-
-
-def _runs(arch: str, major: int, minor: int) -> bool:
-    """Whether code for arch runs on a GPU: sm_ code within its major version, compute_ code on all later ones too."""
-    kind, _, number = arch.rstrip("af").partition("_")
-    made_for = (int(number[:-1]), int(number[-1]))
-    return made_for <= (major, minor) and (kind == "compute" or made_for[0] == major)

@@ -23,7 +23,7 @@ from digits.config.train import TrainConfig, result_settings
 from digits.data.datamodule import MNISTDataModule
 from digits.data.pagemodule import PagesDataModule
 from digits.errors import UserError
-from digits.files import ROOT, disk_full_errors, shown, write_text
+from digits.files import ROOT, shown, write_text
 from digits.models.build import build_network
 from digits.reading.reader import find_model
 from digits.tracking.console import ProgressBar, console, log, log_tested, logging_to
@@ -139,14 +139,13 @@ def session(planned: Plan, quiet: bool = False) -> Iterator[None]:
     """Hold a run's folder and log while it trains there; say how to go on where it is stopped.
 
     Raises:
-        UserError: if another process trains there, or the disk or the GPU's memory is full.
+        UserError: if another process trains there, or the GPU's memory is full.
         SystemExit: where it is stopped.
     """
     folder, first = planned.folder, planned.processes.is_first
     with ExitStack() as stack:
         if first:
             stack.enter_context(runs.lock(folder))
-        stack.enter_context(disk_full_errors(folder))
         stack.enter_context(logging_to(folder / "train.log" if first else None, quiet or not first))
         stack.enter_context(planned.interrupt.listening())
         try:
