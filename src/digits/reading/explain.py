@@ -9,8 +9,8 @@ from digits.handwriting.normalize import with_usual_strokes
 from digits.handwriting.page import Page
 from digits.reading.recognize import Digit, Rows
 
-PANEL, GAP, CAPTION = 300, 12, 22
-"""Pixels: the longer side of a step, the margin round it, and the height of the line above it."""
+PANEL, GAP, CAPTION = 300, 12, 32
+"""Pixels: the longer side of a step, the margin round it, and the height of the lines above it."""
 
 MAX_SHOWN = 40
 """Digits of which the steps are shown; a page may have hundreds."""
@@ -42,42 +42,49 @@ def on_paper(picture: Image.Image) -> Image.Image:
 def explain(page: Page, rows: Rows) -> Image.Image:
     """Lay the steps from the picture to what the network saw side by side, those of each digit in a line below."""
     digits = [digit for row in rows for digit in row][:MAX_SHOWN]
-    boxes = _grey(page.brightness / 255)
+    boxes = grey(page.brightness / 255)
     pen = ImageDraw.Draw(boxes)
     for digit in digits:
         _box(pen, digit.box, digit, max(1, max(boxes.size) // 200))
     lines = [
         [
-            ("the picture's brightness", _grey(page.brightness / 255)),
-            ("the ink of digits", _grey(1 - page.seen[0].ink)),
+            ("the picture's brightness", grey(page.brightness / 255)),
+            ("the ink of digits", grey(1 - page.seen[0].ink)),
             ("what is read", boxes),
         ]
     ]
     for digit in digits:
         answer = f"{digit.probabilities.argmax()} with {digit.confidence:.1%}"
-        steps = [(f"28x28: {'not a digit; ' if digit.rejected else ''}{answer}", _grey(1 - digit.image))]
+        steps = [(f"28x28: {'not a digit; ' if digit.rejected else ''}{answer}", grey(1 - digit.image))]
         if not digit.place.seen.in_mnist_form:
             ink = digit.place.cropped
             steps = [
-                ("cropped", _grey(1 - ink)),
-                ("strokes as wide as MNIST's", _grey(1 - with_usual_strokes(ink))),
+                ("cropped", grey(1 - ink)),
+                ("strokes as wide as MNIST's", grey(1 - with_usual_strokes(ink))),
                 *steps,
             ]
         lines.append(steps)
-    return _sheet(lines)
+    return sheet(lines, PANEL)
 
 
-def _sheet(lines: list[list[tuple[str, Image.Image]]]) -> Image.Image:
-    across, down = PANEL + GAP, PANEL + CAPTION + GAP
-    sheet = Image.new("RGB", (3 * across + GAP, len(lines) * down + GAP), (225, 225, 225))
-    pen = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(14)
+def sheet(lines: list[list[tuple[str, Image.Image]]], side: int) -> Image.Image:
+    """Lay pictures in lines, each under its caption.
+
+    Args:
+        lines: of each picture its caption, of at most two lines, and itself.
+        side: pixels of the longer side that each is brought to.
+    """
+    across, down = side + GAP, side + CAPTION + GAP
+    columns = max(map(len, lines))
+    drawn = Image.new("RGB", (columns * across + GAP, len(lines) * down + GAP), (225, 225, 225))
+    pen = ImageDraw.Draw(drawn)
+    font = ImageFont.load_default(14 if side > 200 else 11)
     for row, line in enumerate(lines):
         for column, (caption, picture) in enumerate(line):
             left, top = GAP + column * across, GAP + row * down
-            pen.text((left, top), caption, fill=TEXT, font=font)
-            sheet.paste(fit(picture, PANEL), (left, top + CAPTION))
-    return sheet
+            pen.text((left, top + CAPTION - 4), caption, fill=TEXT, font=font, anchor="ld")
+            drawn.paste(fit(picture, side), (left, top + CAPTION))
+    return drawn
 
 
 def fit(picture: Image.Image, side: int) -> Image.Image:
@@ -87,7 +94,8 @@ def fit(picture: Image.Image, side: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX)
 
 
-def _grey(values: NDArray[np.floating]) -> Image.Image:
+def grey(values: NDArray[np.floating]) -> Image.Image:
+    """Return values from 0 to 1, [height, width], as a picture."""
     return Image.fromarray((np.clip(values, 0, 1) * 255).astype(np.uint8)).convert("RGB")
 
 

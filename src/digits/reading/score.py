@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
@@ -17,12 +17,12 @@ from digits.errors import UserError, raise_all
 from digits.files import made_folder, project_path, write_picture, write_text
 from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
 from digits.handwriting.page import Page, find
-from digits.reading.explain import fit
+from digits.reading.explain import grey, sheet
 from digits.reading.reader import PageReader, Reader, find_finder, find_model
 from digits.reading.recognize import Recognizer, Rows, read_pages
 
-CELL, COLUMNS, MAX_MISREAD = 96, 6, 300
-"""The sheet's: pixels of a picture's side, pairs of pictures a line, and pictures at most."""
+CELL, COLUMNS, MAX_MISREAD = 110, 10, 300
+"""The sheet's: pixels of a picture's side, pictures a line, two for each that was misread, and of these at most."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def score(config: ScoreConfig) -> None:
         write_text(out / "score.json", json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
         misread = [result for result in results if result.picture.label != NON_DIGIT and not result.is_correct]
         taken = [result for result in results if result.picture.label == NON_DIGIT and not result.is_rejected]
-        write_picture(out / "misread.png", sheet(misread + taken))
+        write_picture(out / "misread.png", misread_sheet(misread + taken))
         sys.stderr.write(f"score.json and misread.png are in {out}\n")
     raise_all(errors)
 
@@ -179,23 +179,13 @@ def report(figures: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sheet(results: list[Result]) -> Image.Image:
-    """Draw what was misread: the picture and what the network saw, under label, answer and confidence."""
-    shown = results[:MAX_MISREAD]
-    gap, caption = 8, 32
-    width, height = 2 * CELL + 2 * gap, CELL + caption + gap
-    rows = max(1, -(-len(shown) // COLUMNS))
-    page = Image.new("RGB", (COLUMNS * width + gap, rows * height + gap), (235, 235, 235))
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(11)
-    if not shown:
-        pen.text((gap, gap), "nothing was misread", fill=(0, 0, 0), font=font)
-    for place, result in enumerate(shown):
-        left, top = gap + place % COLUMNS * width, gap + place // COLUMNS * height
-        text = f"{result.picture.label} read as {result.text or 'nothing'}  {result.confidence:.0%}"
-        pen.text((left, top), f"{result.picture.name[-32:]}\n{text[:34]}", fill=(0, 0, 0), font=font)
-        picture = Image.fromarray(result.picture.brightness().astype(np.uint8)).convert("RGB")
-        page.paste(fit(picture, CELL), (left, top + caption))
-        seen = [digit.image for row in result.rows for digit in row][:1]
-        for image in seen:
-            page.paste(fit(Image.fromarray((image * 255).astype(np.uint8)), CELL), (left + CELL + gap, top + caption))
-    return page
+def misread_sheet(results: list[Result]) -> Image.Image:
+    """Draw what was misread: each picture, beside it the first digit as the network saw it, with label and answer."""
+    cells = []
+    for result in results[:MAX_MISREAD]:
+        cells.append((result.picture.name[-18:], grey(result.picture.brightness() / 255)))
+        first = next((digit.image for row in result.rows for digit in row), np.zeros((1, 1)))
+        answer = f"{result.text or 'nothing'}  {result.confidence:.0%}"
+        cells.append((f"{result.picture.label[:14]}\nread as {answer[:14]}", grey(first)))
+    lines = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
+    return sheet(lines or [[("nothing was misread", grey(np.ones((1, 1))))]], CELL)
