@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from drawn_pages import brightness, page, row, shade
+from numbered import Array
 from PIL import Image, ImageDraw
 
 from digits.handwriting.page import find
@@ -73,6 +74,17 @@ def test_specks_and_an_underline_are_left_out(read: Read) -> None:
 def test_one_digit_is_asked_for_and_given(read: Read) -> None:
     assert len(read(page(row("58")), "one", reject=False)) == 1
     assert read(page(row("58"))) == "58"
+
+
+@pytest.mark.parametrize(("side", "read"), [(60, "1"), (300, "")])
+def test_faint_ink_alone_on_a_small_picture_is_a_digit(reader: Reader, side: int, read: str) -> None:
+    def unsure(pictures: Array) -> tuple[Array, Array]:
+        ink = np.where(pictures < 0.5, 0.05, 0).astype(np.float32)
+        return ink, np.zeros((1, 3, *(edge // 2 for edge in pictures.shape[2:])), np.float32)
+
+    found = find(brightness(page([("1", side / 4, side / 4)], size=(side, side), height=side // 2)), unsure)
+    (rows,) = Recognizer(reader, shipped_finder()).read([found])
+    assert answer(rows) == read
 
 
 @pytest.mark.parametrize("name", ["plus", "star", "E", "H", "hash", "heart", "K"])

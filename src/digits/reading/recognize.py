@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from digits.handwriting.boxes import Box
 from digits.handwriting.find import Found
+from digits.handwriting.grouping import USUAL_SIZE
 from digits.handwriting.page import Page, find, in_rows
 from digits.reading.reader import PageReader, Reader
 
@@ -56,8 +57,9 @@ what is rejected counts in it, which may be a sign between digits."""
 UNSURE = 0.7
 """How sure the page network must be of what the digit network rejects, for it to be worth a `?` in the answer."""
 
-FAINTEST = 0.1
-"""How sure the page network must be of the ink of a picture on which it finds no digit, for all of it to be one."""
+FAINTEST, SMALL = 0.1, 4 * USUAL_SIZE
+"""How sure the page network must be of the ink of a picture on which it finds no digit, for all of it to be one; but not
+where the longer side has at most so many pixels: that is cut out of a page, of which the network needs to see more."""
 
 FEW, MANY = 3, 400
 """Digits that say something of how a page lies; more are a texture, whose reading would take long."""
@@ -112,8 +114,9 @@ class Recognizer:
     def _places(self, page: Page) -> list[Found]:
         if self.digits == "auto" and page.digits:
             return page.digits
-        least, whole = FAINTEST if self.digits == "auto" else 0.0, page.whole
-        return [] if whole is None or whole.sureness < least else [whole]
+        whole = page.whole
+        is_page = self.digits == "auto" and max(page.brightness.shape) > SMALL
+        return [] if whole is None or (is_page and whole.sureness < FAINTEST) else [whole]
 
     def _in_rows(self, digits: list[Digit]) -> Rows:
         """Bring the digits of a picture in rows, without what neither network takes for one."""
