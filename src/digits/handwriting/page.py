@@ -40,7 +40,9 @@ class Page:
 
     @property
     def whole(self) -> Found | None:
-        """All ink as one digit; None where there is none at all."""
+        """The only digit that was found, or else all ink as one; None where there is none at all."""
+        if len(self.digits) == 1:
+            return self.digits[0]
         return next(filter(None, map(grouped_as_one, self.seen)), None)
 
 
