@@ -15,13 +15,13 @@ from digits.handwriting.find import Found, PageNetwork, Seen, find_digits, group
 def knowing(
     numbers: NDArray[np.int16], seen: Callable[[NDArray[np.int16]], NDArray[np.bool_]] = lambda n: n > 0
 ) -> PageNetwork:
-    """A network that knows the digits of a picture of SIDE x SIDE at every size."""
+    """A network that knows the digits of a picture of SIDE x SIDE at every size, and sees a trace of all their ink."""
 
     def network(pictures: Array) -> tuple[Array, Array]:
         side = pictures.shape[2]
         places = (np.arange(side) * SIDE / side).astype(np.intp)
         small = numbers[np.ix_(places, places)]
-        return seen(small).astype(np.float32)[None, None], votes_of(small)[None]
+        return np.maximum(seen(small), 0.01 * (small > 0)).astype(np.float32)[None, None], votes_of(small)[None]
 
     return network
 

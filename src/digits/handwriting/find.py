@@ -47,6 +47,9 @@ DARK, PALE = 0.45, 0.12
 """The shares of its ink's depth from which on what hangs together with a digit's ink is its ink too; the lower one
 where the network sees a trace of ink, if it is above the paper's noise."""
 
+NONE = 0.0003
+"""The probability of ink under which nothing is a digit's, however dark: a rule of the paper, or a fold."""
+
 NOISE = 6.0
 """Median absolute deviations of the paper that are more than noise: four standard deviations, where it is normal."""
 
@@ -141,7 +144,7 @@ class Found:
         pale = np.clip(NOISE * noise, PALE * full, DARK * full)
         possible = ~spread((numbers > 0) & ~mine, 3) | mine
         dark = depth > np.where(probability > FAINT, pale, DARK * full)
-        own = connected(mine, dark & possible | mine, round(self.size))
+        own = connected(mine, dark & possible & (probability > NONE) | mine, round(self.size))
         ink = np.where(spread(own, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
             ink = mine.astype(np.float32)

@@ -58,8 +58,8 @@ UNSURE = 0.7
 """How sure the page network must be of what the digit network rejects, for it to be worth a `?` in the answer."""
 
 FAINTEST, SMALL = 0.1, 4 * USUAL_SIZE
-"""How sure the page network must be of the ink of a picture on which it finds no digit, for all of it to be one; but not
-where the longer side has at most so many pixels: that is cut out of a page, of which the network needs to see more."""
+"""How sure the page network must be of the ink of a picture on which it finds no digit, for all of it to be one; but
+not where its longer side has at most so many pixels: that is cut out of a page, of which the network sees too little."""
 
 FEW, MANY = 3, 400
 """Digits that say something of how a page lies; more are a texture, whose reading would take long."""
