@@ -59,7 +59,7 @@ UNSURE = 0.7
 
 FAINTEST, SMALL = 0.1, 4 * USUAL_SIZE
 """How sure the page network must be of the ink of a picture on which it finds no digit, for all of it to be one; but
-not where its longer side has at most so many pixels: that is cut out of a page, of which the network sees too little."""
+not where its longer side has at most so many pixels: it is cut out of a page, and the network sees too little of it."""
 
 FEW, MANY = 3, 400
 """Digits that say something of how a page lies; more are a texture, whose reading would take long."""
