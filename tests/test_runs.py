@@ -32,11 +32,6 @@ def test_a_run_that_kept_nothing_starts_again_in_its_folder(tmp_path: Path) -> N
     assert list(folder.iterdir()) == []
 
 
-def test_runs_of_the_same_second_get_their_own_folders(tmp_path: Path) -> None:
-    folders = {runs.create(str(tmp_path), "lenet5", None) for _ in range(5)}
-    assert len(folders) == 5
-
-
 def test_outputs_that_cannot_be_written_are_named(command: Command, tiny: list[str], tmp_path: Path) -> None:
     blocked = tmp_path / "outputs"
     blocked.write_text("a file where the folder should be")

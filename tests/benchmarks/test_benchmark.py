@@ -15,7 +15,7 @@ from contenders import broken, ended, steady
 from run_folders import rows
 
 from digits.benchmarks import ours, peers, training
-from digits.benchmarks.round_robin import Contender, images_per_second, ratio
+from digits.benchmarks.round_robin import Contender, images_per_second
 
 
 def test_each_round_gives_everyone_a_turn() -> None:
@@ -31,10 +31,6 @@ def test_what_one_of_them_raises_is_raised() -> None:
         images_per_second([Contender("broken", broken, {})], 1, lambda _: None)
     with pytest.raises(RuntimeError, match="the process of ended ended"):
         images_per_second([Contender("ended", ended, {})], 1, lambda _: None)
-
-
-def test_the_ratio_is_of_each_round() -> None:
-    assert ratio([2.0, 30.0, 4.0], [1.0, 10.0, 4.0]) == 2.0
 
 
 class NoMoreTurnsError(Exception):

@@ -72,15 +72,6 @@ def test_without_files_and_network_it_says_what_to_put_where(tmp_path: Path, mon
     assert str(tmp_path / "nothing") in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"no gzip", b"\x1f\x8b\x08\x00cut off"])
-def test_a_damaged_packaged_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr(mnist, "PACKAGED", tmp_path)
-    for name in mnist.MD5:
-        (tmp_path / f"{name}.gz").write_bytes(content)
-    with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz: damaged"):
-        mnist.prepare(tmp_path / "cache")
-
-
 def test_a_packaged_file_with_other_content_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(mnist.PACKAGED, tmp_path, dirs_exist_ok=True)
     shutil.copy(tmp_path / "t10k-labels-idx1-ubyte.gz", tmp_path / "train-labels-idx1-ubyte.gz")

@@ -78,13 +78,6 @@ def test_a_crash_shows_its_traceback_and_stops_no_other(
     assert done.err.splitlines()[-1] == "error: seed=2: RuntimeError: broken"
 
 
-def test_a_job_that_cannot_be_composed_is_said_before_any_starts(several: Command, tmp_path: Path) -> None:
-    done = several("model=sigmoid,nothing")
-    assert done.code == 2
-    assert "model=nothing: there is no such model" in done.err
-    assert not list((tmp_path / "outputs").rglob("model.onnx"))
-
-
 def test_a_folder_that_cannot_be_made_is_one_line(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     done = command("train", "-m", "seed=1,2", f"outputs_dir={tmp_path / 'file'}")

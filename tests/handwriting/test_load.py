@@ -95,11 +95,6 @@ def test_a_transparent_margin_is_paper(tmp_path: Path) -> None:
     assert brightness[30, 27] == 250
 
 
-def test_a_wholly_transparent_picture_is_blank(tmp_path: Path) -> None:
-    Image.new("RGBA", (40, 40), (9, 9, 9, 0)).save(tmp_path / "nothing.png")
-    assert np.ptp(load(tmp_path / "nothing.png")) == 0
-
-
 def test_a_large_picture_is_reduced_while_it_is_read(tmp_path: Path) -> None:
     Image.new("L", (5000, 3000), 200).save(tmp_path / "large.png")
     Image.new("P", (5000, 3000), 3).save(tmp_path / "palette.png")
@@ -144,12 +139,6 @@ def test_a_bad_file_is_one_line(tmp_path: Path, kind: str) -> None:
         load(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
-
-
-def test_the_content_counts_and_not_the_name(tmp_path: Path) -> None:
-    Image.new("L", (30, 30), 77).save(tmp_path / "picture.png")
-    (tmp_path / "picture.png").rename(tmp_path / "picture.txt")
-    assert load(tmp_path / "picture.txt").mean() == 77
 
 
 def test_a_file_that_may_not_be_read_or_is_gone_is_one_line(tmp_path: Path) -> None:

@@ -2,37 +2,11 @@
 
 import numpy as np
 import pytest
-from drawn_pages import brightness, page, row
 from numbered import Array
-from PIL import Image
 
 from digits.handwriting.boxes import Box
-from digits.handwriting.find import Found
 from digits.handwriting.page import find, in_rows
 from digits.reading.reader import shipped_finder
-
-
-def rows_on(picture: Image.Image) -> list[list[Found]]:
-    return in_rows(find(brightness(picture), shipped_finder()).digits, lambda digit: digit.box)
-
-
-def layout(picture: Image.Image) -> list[int]:
-    """How many digits each row has."""
-    return [len(line) for line in rows_on(picture)]
-
-
-def test_digits_are_found_in_rows_from_left_to_right() -> None:
-    picture = page([*row("123", top=20), *row("4567", top=130), ("8", 30, 240)], size=(330, 350))
-    rows = rows_on(picture)
-    assert [len(line) for line in rows] == [3, 4, 1]
-    for line in rows:
-        assert [digit.box.left for digit in line] == sorted(digit.box.left for digit in line)
-    assert rows[0][0].box.top < rows[1][0].box.top < rows[2][0].box.top
-
-
-def test_a_leaning_row_is_one_row() -> None:
-    places = [(name, 20 + 75 * number, 20 + 22 * number) for number, name in enumerate("86053")]
-    assert layout(page(places, size=(400, 260))) == [5]
 
 
 def test_nothing_is_found_where_nothing_is() -> None:

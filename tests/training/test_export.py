@@ -37,13 +37,6 @@ def test_it_gives_what_the_network_gives(finished: Path, data_dir: Path) -> None
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("batch", [1, 7])
-def test_it_takes_batches_of_any_size(finished: Path, batch: int) -> None:
-    found = Reader(finished / "model.onnx").probabilities(np.zeros((batch, 28, 28), dtype=np.float32))
-    assert found.shape == (batch, 10)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-
-
 def test_it_says_what_it_is(finished: Path) -> None:
     found = onnxruntime.InferenceSession(finished / "model.onnx").get_modelmeta().custom_metadata_map
     assert found["model"] == "lenet5"

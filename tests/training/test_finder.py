@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 from conftest import fitted, settings
+from numbered import votes_of
 from run_folders import rows, same, weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_killed import CHUNK, Kill, Killed
@@ -16,33 +17,19 @@ from digits import runs
 from digits.data.synthetic import pages
 from digits.data.synthetic.writing import IGNORED
 from digits.errors import UserError
-from digits.handwriting.grouping import USUAL_SIZE
 from digits.training.finder import digits_found, page_loss
 from digits.training.run import train
 
 FEW = ["model=pages", "data.pages_per_epoch=8", "data.batch_size=4", "data.val_size=4", "trainer.max_epochs=2"]
 
 
-@pytest.fixture
-def target() -> torch.Tensor:
-    """Of a page with two digits and one that is ignored, [4, 256, 256]."""
+def test_who_knows_the_page_has_no_loss_and_finds_every_digit() -> None:
     numbers = np.zeros((pages.SIDE, pages.SIDE), dtype=np.int16)
     numbers[100:140, 40:60] = 1
     numbers[100:140, 60:90] = 2  # they touch
     numbers[0:30, 0:10] = IGNORED
-    return torch.from_numpy(pages.targets(numbers))
-
-
-def perfect(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a network says that knows it: logits [1, 256, 256] and votes [3, 128, 128]."""
-    votes = target[1:, ::2, ::2].clone()
-    votes[:2] /= USUAL_SIZE
-    votes[2] -= np.log(USUAL_SIZE)
-    return 40 * target[:1].abs() - 20, votes
-
-
-def test_who_knows_the_page_has_no_loss_and_finds_every_digit(target: torch.Tensor) -> None:
-    logits, votes = perfect(target)
+    target, votes = torch.from_numpy(pages.targets(numbers)), torch.from_numpy(votes_of(numbers))
+    logits = 40 * target[:1].abs() - 20
     assert page_loss(logits[None], votes[None], target[None]) < 1e-3
     assert digits_found(logits[0].sigmoid(), votes, target) == {"found": 2, "there": 2, "both": 2}
     wrong = logits.roll(100, dims=1)

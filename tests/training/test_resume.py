@@ -137,11 +137,6 @@ def test_a_moved_run_keeps_its_best_epoch(fit_tiny: Train, tmp_path: Path) -> No
     assert [row["epoch"] for row in rows(moved)] == ["0", "1", "2"]
 
 
-def test_a_group_that_is_named_may_have_settings_of_its_own(fit_tiny: Train) -> None:
-    folder = fit_tiny("model=mlp", "model.hidden=[50]")
-    assert fit_tiny("resume=auto", "model=mlp", "trainer.max_epochs=2") == folder
-
-
 @pytest.mark.parametrize(("model", "found"), [("model=sigmoid", False), ("seed=1", True)])
 def test_resume_auto_keeps_to_the_model_that_is_named(fit_tiny: Train, model: str, found: bool) -> None:
     folder = fit_tiny()
@@ -304,12 +299,6 @@ def test_a_requeued_run_that_kept_nothing_starts_again_in_its_folder(
     assert fit_tiny(*typed) == stopped
     assert same(weights(stopped), weights(fit_tiny()))
     assert fit_tiny(*typed, "trainer.max_epochs=2") == stopped  # and goes on with it, as it is not finished
-
-
-def test_resume_auto_keeps_to_the_name_that_is_given(fit_tiny: Train) -> None:
-    first = fit_tiny("run_name=first")
-    fit_tiny("run_name=second")
-    assert fit_tiny("run_name=first", "resume=auto", "trainer.max_epochs=2") == first
 
 
 def test_a_resumed_run_reads_its_checkpoint_once(fit_tiny: Train, monkeypatch: pytest.MonkeyPatch) -> None:

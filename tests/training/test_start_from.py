@@ -13,7 +13,7 @@ from run_folders import rows, same, weights
 from digits.config.train import TrainConfig
 from digits.errors import UserError
 from digits.models.build import build_network
-from digits.reading.reader import SHIPPED, Reader
+from digits.reading.reader import SHIPPED
 from digits.training import resume
 from digits.training.classifier import DigitClassifier
 from digits.training.export import export, take_weights
@@ -47,12 +47,6 @@ def test_before_there_is_a_run_auto_is_the_shipped_network(fit_tiny: Train) -> N
     folder = fit_tiny("start_from=auto", *STILL)
     assert OmegaConf.load(folder / "config.yaml").start_from == "shipped"
     assert float(rows(folder)[0]["val/accuracy"]) > 0.99
-
-
-def test_its_config_makes_it_again(fit_tiny: Train) -> None:
-    folder = fit_tiny("start_from=shipped", "run_name=one")
-    again = fit_tiny("start_from=shipped", "run_name=two")
-    assert same(weights(folder), weights(again))
 
 
 def test_a_run_that_goes_on_does_not_start_anew(fit_tiny: Train, tmp_path: Path) -> None:
@@ -111,21 +105,10 @@ def test_the_network_cannot_be_called_another() -> None:
     assert resume.started(settings(*typed), typed).model == settings().model
 
 
-def test_nothing_is_no_name_of_a_network() -> None:
-    with pytest.raises(
-        UserError, match=r"start_from=: must be a run's folder, an \.onnx file, shipped or auto, or null"
-    ):
-        settings("start_from=''")
-
-
 def test_a_path_is_good_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config: TrainConfig = settings("start_from=my run/model.onnx")
     assert config.start_from == str(tmp_path / "my run" / "model.onnx")
-
-
-def test_the_shipped_network_says_what_it_is() -> None:
-    assert resume.started(settings("start_from=shipped"), []).model.name == Reader(SHIPPED).metadata["model"]
 
 
 def test_compare_collects_a_run_that_started_from_a_network(

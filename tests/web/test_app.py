@@ -85,28 +85,12 @@ def test_a_picture_is_read_as_predict_reads_it(web: Page, command: Command, tmp_
         assert (preview.format, preview.size) == ("JPEG", (300, 200))
 
 
-def test_a_large_picture_has_boxes_in_its_own_pixels_and_a_small_preview(web: Page) -> None:
-    large = drawn_pages.page(drawn_pages.row("25")).resize((3000, 2000))
-    read = json.loads(web.ask(READ, png(large), PICTURE).content)
-    assert read["size"] == [3000, 2000]
-    assert read["digits"][1]["box"][2] > 700
-    with Image.open(io.BytesIO(b64decode(read["preview"]))) as preview:
-        assert max(preview.size) == 840
-
-
 def test_nothing_and_no_digit_are_said(web: Page) -> None:
     empty = json.loads(web.ask(READ, BLANK, DRAWING).content)
     assert (empty["answer"], empty["reason"], empty["digits"]) == ("?", "no ink", [])
     letter = png(drawn_pages.page([("W", 100, 50)]))
     read = json.loads(web.ask(READ, letter, PICTURE).content)
     assert (read["answer"], read["reason"]) == ("?", "not a digit")
-
-
-def test_all_of_it_can_be_one_digit(web: Page) -> None:
-    several = json.loads(web.ask(READ, drawn("25"), DRAWING).content)
-    assert several["answer"] == "25"
-    one = json.loads(web.ask(f"{READ}?digits=one", drawn("25"), DRAWING).content)
-    assert len(one["digits"]) == 1
 
 
 def test_a_drawing_is_saved_as_it_is(web: Page) -> None:

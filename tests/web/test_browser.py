@@ -122,19 +122,6 @@ def test_digits_by_finger(browser: Browser, web: Page) -> None:
         assert high["y"] + high["height"] <= 780
 
 
-def test_it_answers_while_a_stroke_is_drawn(browser: Browser, web: Page) -> None:
-    with opened(browser, web) as tab:
-        start, *others = places(tab, STROKES["7"][0])
-        tab.mouse.move(*start)
-        tab.mouse.down()
-        for place in others:
-            tab.mouse.move(*place, steps=10)
-        expect(tab.locator("#digits")).to_have_text("7")
-        expect(tab.locator("#labels button").first).to_be_disabled()  # until the pen is up
-        tab.mouse.up()
-        expect(tab.locator("#labels button").first).to_be_enabled()
-
-
 def test_undo_goes_back_stroke_by_stroke_and_behind_clear(browser: Browser, web: Page) -> None:
     with opened(browser, web) as tab:
         draw(tab, "4")
@@ -190,15 +177,6 @@ def test_a_picture_is_read(browser: Browser, web: Page, way: str) -> None:
         tab.keyboard.press("Control+z")
         expect(tab.locator("#hint")).to_be_visible()
     assert own_digits.read(web.own_digits, shipped_finder()).labels.tolist() == [5]
-
-
-def test_what_is_no_picture_is_said_and_the_drawing_stays(browser: Browser, web: Page) -> None:
-    with opened(browser, web, complaints=False) as tab:  # Chromium notes each refusal in the console
-        draw(tab, "3")
-        expect(tab.locator("#digits")).to_have_text("3")
-        tab.locator("#file").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"nothing"})
-        expect(tab.locator("#status")).to_contain_text("the picture: is not a picture that can be read")
-        expect(tab.locator("#digits")).to_have_text("3")
 
 
 def test_nothing_and_no_digit_are_shown(browser: Browser, web: Page) -> None:
