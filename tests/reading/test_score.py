@@ -90,6 +90,8 @@ X, Y = np.zeros((2, 8, 8), dtype=np.uint8), np.zeros(2, dtype=int)
 BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
     "no y": ({"x": X}, r"y has the shape \[0\]; must have \[2\]"),
     "one image": ({"x": X[0], "y": Y}, "must be uint8"),
+    "fractions": ({"x": X.astype(float), "y": Y}, "must be uint8"),
+    "nothing": ({"x": X[:0], "y": Y[:0]}, "must be uint8"),
     "objects": ({"x": np.array([None, {}]), "y": Y}, "cannot be read"),
     "too few labels": ({"x": X, "y": Y[:1]}, r"y has the shape \[1\]"),
     "label 10": ({"x": X, "y": Y + 10}, r"y\[0\] is 10; must be a whole number from 0 to 9"),
@@ -100,8 +102,9 @@ BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
 def test_bad_arrays_are_one_line(tmp_path: Path, kind: str) -> None:
     content, message = BAD_ARRAYS[kind]
     np.savez(tmp_path / "set.npz", **content)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         find_labelled(str(tmp_path / "set.npz"))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

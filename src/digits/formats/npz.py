@@ -19,6 +19,11 @@ TO_READ = ("x", "images", "x_test", "x_train")
 """Names of the array with the images to read; the first that is there is taken."""
 
 
+def is_npz(path: Path) -> bool:
+    """Whether a file is an .npz, by its name."""
+    return path.suffix.lower() == ".npz"
+
+
 def read(content: bytes, path: Path) -> list[ImageSet]:
     """Read an .npz file with x_train, y_train, x_test and y_test, as Keras has them, or with x and y.
 

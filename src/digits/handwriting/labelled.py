@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.formats.npz import read_labelled
+from digits.formats.npz import is_npz, read_labelled
 from digits.handwriting.load import brightness, find_pictures, open_picture
 
 NAME = re.compile(r"(?P<label>[0-9]+(_[0-9]+)*|x)_[0-9]+", re.IGNORECASE)
@@ -51,7 +51,7 @@ def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
         UserError: if there are none.
     """
     path = Path(pictures).expanduser()
-    if path.suffix.lower() == ".npz":
+    if is_npz(path):
         pairs = enumerate(zip(*read_labelled(path), strict=True))
         return [
             Labelled(f"{path.stem}[{number}]", str(label), path.stem, path.stem, image.astype(np.float32))

@@ -28,7 +28,7 @@ def read(folder: Path, network: PageNetwork) -> ImageSet:
     """Bring each picture of one digit in a folder to 28x28; others are left out, and their number is logged.
 
     Args:
-        folder: pictures named LABEL_n, as score.py takes them.
+        folder: pictures named LABEL_n, or an .npz file, as score.py takes them.
         network: the page network.
 
     Returns:
@@ -53,7 +53,8 @@ def read(folder: Path, network: PageNetwork) -> ImageSet:
     for picture in single:
         digit = find(picture.brightness(), network).whole
         if digit is None:
-            raise UserError(f"{folder / picture.name}: has no ink; take it away")
+            name = picture.source if isinstance(picture.source, Path) else picture.name
+            raise UserError(f"{name}: has no ink; take it away")
         images.append(np.rint(digit.image * 255).astype(np.uint8))
     return ImageSet(np.stack(images), np.array([int(picture.label) for picture in single], dtype=np.int64))
 

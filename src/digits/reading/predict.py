@@ -8,6 +8,7 @@ from pathlib import Path
 from digits.config.commands import PredictConfig
 from digits.errors import UserError, raise_all
 from digits.files import made_folder, write_picture, write_text
+from digits.formats.npz import is_npz
 from digits.handwriting.load import find_pictures, open_picture
 from digits.reading.explain import annotate, explain
 from digits.reading.many import Source, read, read_array, read_on_all_cores
@@ -37,8 +38,8 @@ def predict(config: PredictConfig) -> None:
     if out is not None and out == annotated:
         raise UserError(f"annotate={annotated}: is where the predictions go; give another name")
     picture_setting = next((key for key in ("explain", "annotate") if getattr(config, key) is not None), None)
-    if picture_setting is not None and any(map(_has_arrays, files)):
-        arrays = next(filter(_has_arrays, files))
+    if picture_setting is not None and any(map(is_npz, files)):
+        arrays = next(filter(is_npz, files))
         raise UserError(f"{picture_setting}: is for picture files, and {arrays} has arrays")
     explained = None if config.explain is None else made_folder("explain", Path(config.explain).expanduser())
     reader = Reader(model, config.accelerator)
@@ -62,7 +63,7 @@ def predict(config: PredictConfig) -> None:
 def _read(recognizer: Recognizer, files: Iterable[Path], errors: list[UserError]) -> list[Prediction]:
     """Read files in their order; what cannot be read is added to the errors."""
     predictions: list[Prediction] = []
-    for are_arrays, group in groupby(files, _has_arrays):
+    for are_arrays, group in groupby(files, is_npz):
         if not are_arrays:
             read_files, unreadable = read_on_all_cores(recognizer, [*map(Source, group)])
             predictions += read_files
@@ -111,7 +112,3 @@ def _writable(key: str, path: Path, inputs: list[Path]) -> Path:
     if not path.parent.is_dir():
         raise UserError(f"{key}={path}: there is no folder {path.parent}")
     return path
-
-
-def _has_arrays(path: Path) -> bool:
-    return path.suffix.lower() == ".npz"

@@ -140,14 +140,15 @@ class DigitClassifier(Task):
         """Perform one optimizer step; return the outputs [N, 10] from before it."""
         before: list[Tensor] = []
 
-        def closure() -> Tensor:  # called once, by L-BFGS again for each place on its line search
+        # called once, by L-BFGS again for each place on its line search; gives a tensor, which torch's types call float
+        def closure() -> Any:
             for parameter in optimizer.param_groups[0]["params"]:
                 parameter.grad = None  # as zero_grad does, without its bookkeeping
             loss, outputs = self._gradients(batch)
             before.append(outputs)
             return loss
 
-        optimizer.step(closure)  # type: ignore[arg-type]  # which wants a float, and takes a tensor
+        optimizer.step(closure)
         return before[0]
 
     def _gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -241,12 +241,6 @@ function take(file) {
   }
 }
 
-/** Have what is there read anew, in another way. */
-function again() {
-  generation++;
-  changed(false);
-}
-
 for (const name of ["thin", "thick"]) {
   $(name).addEventListener("click", () => {
     pad.pen = PENS[name];
@@ -255,7 +249,10 @@ for (const name of ["thin", "thick"]) {
 }
 $("clear").addEventListener("click", () => pad.clear());
 $("undo").addEventListener("click", () => pad.undo());
-$("whole").addEventListener("change", again);
+$("whole").addEventListener("change", () => {
+  generation++; // what is there is read anew, in another way
+  changed(false);
+});
 for (const input of [$("file"), $("photo")]) {
   input.addEventListener("change", ({ target }) => {
     take(target.files[0]);
