@@ -47,7 +47,7 @@ class Digit:
 SENSIBLE = 0.86
 """How sure both networks are of the digits of a page that lies upright, on the mean."""
 
-CLEARLY = 0.05
+CLEARLY = 0.1
 """How much surer of its digits they must be when it is turned."""
 
 DOUBTFUL, SIGN = 0.65, 0.3
