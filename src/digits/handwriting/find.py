@@ -25,7 +25,7 @@ MOST_ENLARGED = 2.0
 OVERVIEW = 512
 """Pixels up to which it is always looked at, if it has as many; further, where digits may be small yet."""
 
-SURE = 0.65
+SURE = 0.6
 """The mean probability of its ink from which on a digit is sure to be one."""
 
 SAME = 0.25

@@ -48,7 +48,7 @@ SENSIBLE = 0.86
 """How sure both networks are of the digits of a page that lies upright, on the mean."""
 
 CLEARLY = 0.1
-"""How much surer of its digits they must be when it is turned."""
+"""How much surer they must be of what is found when it is turned, on the mean, rejected ones as 0."""
 
 DOUBTFUL, SIGN = 0.65, 0.3
 """How sure both networks must be of several digits on a picture, on the mean, or it shows something else; and how much
@@ -130,16 +130,16 @@ class Recognizer:
 
     def _turned(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most."""
-        best, lying = digits, _sense(digits)
+        lying = _sense(digits)
         if not FEW <= len(digits) <= MANY or (lying and fmean(lying) > SENSIBLE):
             return digits
+        best, most = digits, sum(lying) / len(digits) + CLEARLY
         for turns in (1, 2, 3):
             other = find(page.brightness, self.finder, turns)
             read = self._look([(other, place) for place in other.digits])
-            sense, most = _sense(read), _sense(best)
-            clearly = CLEARLY if best is digits else 0.0
-            if len(sense) >= FEW and sum(sense) >= sum(lying) and fmean(sense) > fmean(most or [0.0]) + clearly:
-                best = read
+            sense = _sense(read)
+            if len(sense) >= FEW and sum(sense) >= sum(lying) and sum(sense) / len(read) > most:
+                best, most = read, sum(sense) / len(read)
         return best
 
     def _look(self, places: list[tuple[Page, Found]]) -> list[Digit]:
