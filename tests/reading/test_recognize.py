@@ -117,6 +117,11 @@ def test_a_page_that_lies_on_its_side_is_turned(reader: Reader, turns: int) -> N
     assert inside.min() < 60
 
 
+@pytest.mark.parametrize("text", ["802", "200"])
+def test_digits_that_make_sense_upside_down_too_are_not_turned(read: Read, text: str) -> None:
+    assert read(page(row(text, step=90), size=(380, 200), height=110, pen=9)) == text
+
+
 def test_many_pictures_together_are_read_as_each_alone(reader: Reader) -> None:
     pages = [find(brightness(page(row(text))), shipped_finder()) for text in ("1", "25", "3064", "")]
     together = Recognizer(reader, shipped_finder(), "auto", reject=True).read(pages)
