@@ -12,8 +12,8 @@ import pytest
 import torch
 from conftest import Command, settings
 from contenders import broken, ended, steady
-from run_folders import rows
 
+from digits import runs
 from digits.benchmarks import ours, peers, training
 from digits.benchmarks.round_robin import Contender, images_per_second
 
@@ -42,9 +42,11 @@ class TwoTurns:
 
     def __init__(self) -> None:
         self.images: list[int] = []
+        self.seconds: list[float | None] = []
 
-    def wait(self, images: int = 0) -> None:
+    def wait(self, images: int = 0, seconds: float | None = None) -> None:
         self.images.append(images)
+        self.seconds.append(seconds)
         if len(self.images) == 3:
             raise NoMoreTurnsError
 
@@ -65,16 +67,22 @@ def test_a_peer_trains_in_each_turn(peer: Any, data_dir: Path, monkeypatch: pyte
     assert len(steps) == 2 * 3
 
 
-def test_ours_is_a_run_an_epoch_a_turn(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("steps_alone", [False, True])
+def test_ours_is_a_run_an_epoch_a_turn(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps_alone: bool
+) -> None:
     monkeypatch.setattr(sys, "stderr", sys.stderr)  # given back at the end
     turns: Any = TwoTurns()
     config = settings(
         *tiny, f"outputs_dir={tmp_path}", "trainer.max_epochs=3", "data.hard_example_fraction=0.5", "run_name=one"
     )
     with pytest.raises(NoMoreTurnsError):
-        ours.train(turns, config)
+        ours.train(turns, config, steps_alone)
     assert turns.images == [512, 512, 256]
-    assert len(rows(tmp_path / "lenet5" / "one")) == 2
+    epochs = runs.read_metrics(tmp_path / "lenet5" / "one")
+    assert len(epochs) == 2
+    alone = [images / row["train/images_per_second"] for images, row in zip([512, 256], epochs, strict=True)]
+    assert turns.seconds == [None, *(alone if steps_alone else [None, None])]
 
 
 @pytest.mark.parametrize("what", ["train", "predict", "all"])

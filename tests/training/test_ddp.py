@@ -31,7 +31,7 @@ def test_the_parts_are_the_whole(processes: int) -> None:
     params = tuple(distortion.draw(10, step, 1) for step in range(3))
     pictures = labels.view(-1, 1, 1).expand(-1, 28, 28).to(torch.uint8)
     whole = Chunk(pictures, labels, labels + 100, 10, distortion, params)
-    parts = [list(whole.part(rank, processes)) for rank in range(processes)]
+    parts = [list(whole.slice_of(rank, processes)) for rank in range(processes)]
     for step, batch in enumerate(whole):
         own = [part[step] for part in parts]
         assert sorted(torch.cat([one.labels for one in own]).tolist()) == batch.labels.tolist()

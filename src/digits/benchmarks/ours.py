@@ -11,14 +11,15 @@ import lightning.pytorch as L
 from digits.benchmarks.round_robin import RoundRobin
 from digits.config.train import TrainConfig
 from digits.files import ROOT
+from digits.tracking.tracker import Tracker
 from digits.training.run import train as train_run
 
 
-def train(turns: RoundRobin, settings: TrainConfig) -> None:
-    """Make a run, with validation, TensorBoard and checkpoints; a turn is an epoch with all that belongs to it."""
+def train(turns: RoundRobin, settings: TrainConfig, steps_alone: bool = False) -> None:
+    """Make a run; a turn is an epoch with all that belongs to it, or its `train/images_per_second` of `steps_alone`."""
     with Path(os.devnull).open("w") as nowhere:
         sys.stderr = nowhere  # its epochs and its bar are not what a benchmark shows
-        train_run(settings, [], [WaitForTurn(turns)])
+        train_run(settings, [], [WaitForTurn(turns, steps_alone)])
 
 
 def command(*arguments: str) -> None:
@@ -36,12 +37,17 @@ class WaitForTurn(L.Callback):
 
     Args:
         turns: the turns.
+        steps_alone: whether validation, TensorBoard and checkpoints do not count.
     """
 
-    def __init__(self, turns: RoundRobin) -> None:
+    def __init__(self, turns: RoundRobin, steps_alone: bool) -> None:
         self.turns = turns
+        self.steps_alone = steps_alone
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Report the epoch that is over, and wait."""
         data = cast(Any, trainer).datamodule  # set by fit; Lightning does not declare it
-        self.turns.wait(data.images_in(max(trainer.current_epoch - 1, 0)))
+        images = data.images_in(max(trainer.current_epoch - 1, 0))
+        tracker = next(callback for callback in cast(Any, trainer).callbacks if isinstance(callback, Tracker))
+        alone = self.steps_alone and tracker.epochs
+        self.turns.wait(images, images / tracker.epochs[-1]["train/images_per_second"] if alone else None)

@@ -20,9 +20,9 @@ class RoundRobin:
         self.pipe = pipe
         self.started = time.perf_counter()
 
-    def wait(self, images: int = 0) -> None:
-        """Report the images of the turn that is over, and wait for the next."""
-        self.pipe.send((images, time.perf_counter() - self.started))
+    def wait(self, images: int = 0, seconds: float | None = None) -> None:
+        """Report the images of the turn that is over, and its seconds where not all of it counts; wait for the next."""
+        self.pipe.send((images, seconds or time.perf_counter() - self.started))
         self.pipe.recv()
         self.started = time.perf_counter()
 

@@ -11,8 +11,9 @@ from digits.experiments.composed import composed
 
 BASELINE = "a bare loop over tensors"
 
-PEER_IMAGES = 30_000
-"""That others than this project train on in a turn: half a pass, so that a round does not take minutes."""
+PEER_IMAGES, LOADED_IMAGES = 30_000, 10_000
+"""That others than this project train on in a turn, the second those with a DataLoader: less than a pass, so that a
+round does not take minutes."""
 
 BATCH_SIZES = {"cpu": [128], "gpu": [128, 512, 2048]}
 """Images, where they are not set."""
@@ -48,19 +49,28 @@ def training(config: BenchmarkConfig, data_dir: Path, accelerator: str, report: 
 
 def _contenders(typed: list[str], data_dir: Path, model: str, batch_size: int, device: str) -> list[Contender]:
     """Return this project's training, by the settings typed, and what one would use instead."""
-    images = max(PEER_IMAGES // batch_size, 1) * batch_size
-    peer = {"model": model, "batch_size": batch_size, "images": images, "data_dir": str(data_dir), "device": device}
+    peer, loading = (
+        {
+            "model": model,
+            "batch_size": batch_size,
+            "images": max(images // batch_size, 1) * batch_size,
+            "data_dir": str(data_dir),
+            "device": device,
+        }
+        for images in (PEER_IMAGES, LOADED_IMAGES)
+    )
     ways = {"": "augment=none", ", augment=handwriting": "augment=handwriting"}
     bare = [Contender(BASELINE, peers.bare, peer)]
     if device == "cuda":
-        ways[", steps not captured"] = "trainer.capture=false"
+        ways |= {", steps alone": "augment=none", ", steps not captured": "trainer.capture=false"}
         bare.append(Contender(f"{BASELINE}, compiled", peers.bare, {**peer, "compiled": True}))
-    own = [
-        Contender(f"this project{what}", ours.train, {"settings": composed([*typed, way, f"run_name={number}"])})
-        for number, (what, way) in enumerate(ways.items())
-    ]
+    own = []
+    for number, (what, way) in enumerate(ways.items()):
+        settings = composed([*typed, way, f"run_name={number}"])
+        arguments = {"settings": settings, "steps_alone": what == ", steps alone"}
+        own.append(Contender(f"this project{what}", ours.train, arguments))
     dataloaders = [
-        Contender("torchvision's DataLoader", peers.examples, peer),
-        Contender("the same in Lightning", peers.template, peer),
+        Contender("torchvision's DataLoader", peers.examples, loading),
+        Contender("the same in Lightning", peers.template, loading),
     ]
     return [*own, *bare, *dataloaders]

@@ -58,9 +58,14 @@ class Chunk:
         return -(-len(self.labels) // self.batch_size)
 
     @property
+    def whole_batches(self) -> int:
+        """The number of mini-batches without a smaller one at the end."""
+        return len(self.labels) // self.batch_size
+
+    @property
     def tensors(self) -> list[Tensor]:
-        """All that tells it from another chunk of as many images."""
-        return [self.images, self.labels, self.indices, *(tensor for params in self.params for tensor in params)]
+        """All that an optimizer step sees of it."""
+        return [self.images, self.labels, *(tensor for params in self.params for tensor in params)]
 
     def clone(self) -> "Chunk":
         """Return a copy in memory of its own."""
@@ -68,7 +73,13 @@ class Chunk:
         params = tuple(tuple(tensor.clone() for tensor in params) for params in self.params)
         return replace(self, images=images, labels=labels, indices=indices, params=params)
 
-    def part(self, rank: int, processes: int) -> "Chunk":
+    def part(self, steps: slice) -> "Chunk":
+        """Return some of its mini-batches, from `steps.start` to before `steps.stop`."""
+        own = slice(steps.start * self.batch_size, steps.stop * self.batch_size)
+        images, labels, indices = (tensor[own] for tensor in (self.images, self.labels, self.indices))
+        return replace(self, images=images, labels=labels, indices=indices, params=self.params[steps])
+
+    def slice_of(self, rank: int, processes: int) -> "Chunk":
         """Return a process's slice of each mini-batch: every `processes`-th image, from `rank` on."""
         starts = range(0, len(self.labels), self.batch_size)
         places = torch.arange(len(self.labels), device=self.labels.device)

@@ -207,7 +207,7 @@ class MNISTDataModule(L.LightningDataModule):
             steps = enumerate(counts, trainer.global_step)
             params = tuple(self.distortion.draw(count, step, strength) for step, count in steps)
         chunk = Chunk(*batch, self.batch_size, self.distortion, params)
-        return chunk if self.processes == 1 else chunk.part(trainer.global_rank, self.processes)
+        return chunk if self.processes == 1 else chunk.slice_of(trainer.global_rank, self.processes)
 
     @property
     def _trainer(self) -> L.Trainer:

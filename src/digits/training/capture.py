@@ -1,8 +1,8 @@
-"""Optimizer steps as a CUDA graph: captured once, then replayed without a word from Python."""
+"""Optimizer steps as CUDA graphs: captured once, then replayed without a word from Python."""
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,10 @@ from torch import Tensor
 from digits.data.chunks import Chunk
 
 log = logging.getLogger("digits")
+
+STEPS = 16
+"""Optimizer steps of the longer graph: few, because capturing takes as long as taking them one by one, and enough for
+the GPU to be busy with them until the next replay is asked for."""
 
 TakeSteps = Callable[[Chunk, Sequence[float | Tensor]], tuple[Tensor, Tensor]]
 """From a chunk and a learning rate for each of its mini-batches to the outputs and the labels."""
@@ -26,20 +30,21 @@ class Graph:
     result: tuple[Tensor, Tensor]
 
     def replay(self, chunk: Chunk, rates: Tensor) -> tuple[Tensor, Tensor]:
-        """Replay the captured steps with another chunk and its rates; what is returned holds until the next replay."""
+        """Replay the captured steps with another chunk and its rates."""
         for captured, new in zip(self.chunk.tensors, chunk.tensors, strict=True):
             captured.copy_(new)
         self.rates.copy_(rates)
         self.graph.replay()
-        return self.result
+        outputs, labels = self.result
+        return outputs.clone(), labels.clone()
 
 
 class CapturedSteps:
-    """Performs the steps of chunks on a GPU.
+    """Performs the steps of chunks on a GPU, as replays of two graphs: of STEPS mini-batches, and of one.
 
-    The first chunk of each size is taken step by step, which makes what is made but once (the optimizer's state, the
-    libraries' workspaces); the second is captured while the GPU stands still, and from then on it is replayed.
-    (PyTorch, CUDA semantics, whole-network capture.) Where capturing fails, all chunks are taken step by step.
+    The first mini-batch is taken plainly, which makes what is made but once (the optimizer's state, the libraries'
+    workspaces), and so is each smaller one, at the end of a pass. (PyTorch, CUDA semantics, whole-network capture.)
+    Where capturing fails, all are.
 
     Args:
         take_steps: takes the steps of a chunk.
@@ -49,28 +54,43 @@ class CapturedSteps:
     def __init__(self, take_steps: TakeSteps, device: torch.device) -> None:
         self.take_steps = take_steps
         self.device = device
-        self.graphs: dict[int, Graph | None] = {}
-        """By the images of a chunk; None where one was taken and none captured."""
+        self.graphs: dict[int, Graph] = {}
+        """By their mini-batches."""
+        self.has_stepped = False
+        """Whether a mini-batch was taken."""
         self.failed = False
         """Whether a chunk could not be captured."""
 
     def __call__(self, chunk: Chunk, rates: list[float]) -> tuple[Tensor, Tensor]:
         """Perform one optimizer step for each mini-batch of the chunk, with these learning rates."""
         rates_there = torch.tensor(rates).pin_memory().to(self.device, non_blocking=True)
-        size = len(chunk.labels)
-        if size in self.graphs and not self.failed:
-            self.graphs[size] = graph = self.graphs[size] or self._capture(chunk, rates_there)
+        results = [self._take(chunk.part(steps), rates_there[steps]) for steps in self._parts(chunk)]
+        outputs, labels = zip(*results, strict=True)
+        return torch.cat(outputs), torch.cat(labels)
+
+    def _parts(self, chunk: Chunk) -> Iterator[slice]:
+        """Yield which of the chunk's mini-batches are taken together."""
+        first = 0
+        while first < len(chunk):
+            together = STEPS if self.has_stepped and first + STEPS <= chunk.whole_batches else 1
+            yield slice(first, first + together)
+            first += together
+
+    def _take(self, chunk: Chunk, rates: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.has_stepped:
+            self.has_stepped = True
+            current, side = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
+            side.wait_stream(current)
+            with torch.cuda.stream(side):
+                result = self.take_steps(chunk, rates.unbind())
+            current.wait_stream(side)
+            return result
+        if chunk.whole_batches and not self.failed:
+            graph = self.graphs.get(len(chunk)) or self._capture(chunk, rates)
             if graph is not None:
-                return graph.replay(chunk, rates_there)
-        if self.failed:
-            return self.take_steps(chunk, rates_there.unbind())
-        self.graphs[size] = None
-        current, side = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
-        side.wait_stream(current)
-        with torch.cuda.stream(side):
-            result = self.take_steps(chunk, rates_there.unbind())
-        current.wait_stream(side)
-        return result
+                self.graphs[len(chunk)] = graph
+                return graph.replay(chunk, rates)
+        return self.take_steps(chunk, rates.unbind())
 
     def _capture(self, chunk: Chunk, rates: Tensor) -> Graph | None:
         """Capture a chunk; None where that fails, which leaves all weights and the optimizer as they are.
