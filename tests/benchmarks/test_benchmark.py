@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 from conftest import Command, settings
@@ -15,7 +16,10 @@ from contenders import broken, ended, steady
 
 from digits import runs
 from digits.benchmarks import ours, peers, training
+from digits.benchmarks.predicting import predicting
 from digits.benchmarks.round_robin import Contender, images_per_second
+from digits.config.commands import BenchmarkConfig
+from digits.reading.reader import GPU
 
 
 def test_each_round_gives_everyone_a_turn() -> None:
@@ -127,6 +131,34 @@ def test_what_is_measured_is_written(
     if what == "all":
         assert "| the same run twice | the same weights to the bit |" in outcome.out
         assert "| train.py experiment=fast/lenet5 | 10 |" in outcome.out
+
+
+@pytest.mark.parametrize("has_compiler", [True, False])
+def test_on_a_gpu_steps_alone_and_compiled_ones_are_measured_too(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, has_compiler: bool
+) -> None:
+    asked: list[Contender] = []
+    monkeypatch.setattr(training, "images_per_second", lambda contenders, *_: asked.extend(contenders))
+    monkeypatch.setattr(training, "find_spec", lambda _: object())
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/cc" if has_compiler else None)
+    config = BenchmarkConfig("train", ["sigmoid"], [512], 2, "gpu", "outputs", "data")
+    training.training(config, data_dir, "gpu", lambda _: None)
+    names = [contender.name for contender in asked]
+    assert "this project, steps alone" in names
+    assert "this project, steps not captured" in names
+    assert ("a bare loop over tensors, compiled" in names) == has_compiler
+    assert [contender.name for contender in asked if contender.arguments.get("steps_alone")] == [names[2]]
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_the_gpu_reads_where_onnx_runtime_is_built_for_it(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, available: bool
+) -> None:
+    monkeypatch.setattr(ours, "command", lambda *_: None)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [GPU] if available else [])
+    ((_, seconds),) = predicting(data_dir, "gpu", 1, lambda _: None).items()
+    assert ("predict.py accelerator=gpu" in seconds) == available
+    assert "predict.py" in seconds
 
 
 def test_a_cache_folder_that_cannot_be_made_is_named(command: Command, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """How fast networks are trained, validation and TensorBoard included where there is any."""
 
 import itertools
+import os
+import shutil
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from digits.benchmarks import ours, peers
@@ -63,7 +66,8 @@ def _contenders(typed: list[str], data_dir: Path, model: str, batch_size: int, d
     bare = [Contender(BASELINE, peers.bare, peer)]
     if device == "cuda":
         ways |= {", steps alone": "augment=none", ", steps not captured": "trainer.capture=false"}
-        bare.append(Contender(f"{BASELINE}, compiled", peers.bare, {**peer, "compiled": True}))
+        if _can_compile():
+            bare.append(Contender(f"{BASELINE}, compiled", peers.bare, {**peer, "compiled": True}))
     own = []
     for number, (what, way) in enumerate(ways.items()):
         settings = composed([*typed, way, f"run_name={number}"])
@@ -74,3 +78,8 @@ def _contenders(typed: list[str], data_dir: Path, model: str, batch_size: int, d
         Contender("the same in Lightning", peers.template, loading),
     ]
     return [*own, *bare, *dataloaders]
+
+
+def _can_compile() -> bool:
+    """Whether torch.compile has Triton, and the C compiler that Triton asks for."""
+    return find_spec("triton") is not None and any(map(shutil.which, (os.environ.get("CC", "cc"), "gcc", "clang")))
