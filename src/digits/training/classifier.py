@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
@@ -179,7 +180,8 @@ class DigitClassifier(Task):
         self._backward = Tensor.backward if single and not self.scales_losses else self.manual_backward
         # a line search looks at losses, and the loss scaler of half precision at gradients
         reads_values = isinstance(self.optimizer_config, LBFGSConfig) or self.scales_losses
-        plain = self.device.type == "cpu" or reads_values or not single or not self.captures
+        ddp = isinstance(self.trainer.strategy, ParallelStrategy)  # NCCL would be in the graph
+        plain = self.device.type == "cpu" or reads_values or ddp or not self.captures
         self.captured = None if plain else CapturedSteps(self.take_steps, self.device)
         group = cast(LightningOptimizer, self.optimizers()).param_groups[0]
         if "capturable" in group:
