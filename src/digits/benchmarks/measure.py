@@ -47,24 +47,28 @@ def benchmark(config: BenchmarkConfig) -> None:
     }
     _report(f"on {device.name}, torch {machine['torch']}; rounds: {config.rounds}")
     what = config.what or ("train" if accelerator == "cpu" else "all")
-    sections, parts, unit = [], {}, "images/s"
+    parts, unit, sections = {}, "images/s", [", ".join(f"{key} {value}" for key, value in machine.items()) + "\n"]
+
+    def add(*tables: str) -> None:  # at once: on a GPU all of it takes a quarter of an hour
+        sections[-1:-1] = tables
+        write_text(out / "table.md", "\n".join(sections))
+
     if what != "predict":
         parts = training(config, data_dir, accelerator, _report)
-        sections += [f"{title}\n\n{_table(part, BASELINE, unit)}" for title, part in parts.items()]
+        add(*(f"{title}\n\n{_table(part, BASELINE, unit)}" for title, part in parts.items()))
     if what == "all":
         where = [f"trainer.accelerator={accelerator}", f"data.dir={data_dir}"]
         with tempfile.TemporaryDirectory() as outputs:
-            sections += [measured(where, Path(outputs), _report) for measured in (repeated, recipes)]
+            for measured in (repeated, recipes):
+                add(measured(where, Path(outputs), _report))
     if what != "train":
         read = predicting(data_dir, accelerator, config.rounds, _report)
-        sections += [f"{title}\n\n{_table(part, 'torch, tensors', 's')}" for title, part in read.items()]
+        add(*(f"{title}\n\n{_table(part, 'torch, tensors', 's')}" for title, part in read.items()))
         parts, unit = (parts, unit) if parts else (read, "s")
-    text = "\n".join([*sections, ", ".join(f"{key} {value}" for key, value in machine.items()) + "\n"])
-    write_text(out / "table.md", text)
     figures = {"settings": asdict(config), "machine": machine, "figures": parts, "unit": unit}
     write_text(out / "figures.json", json.dumps(figures, indent=2) + "\n")
     write_picture(out / "chart.png", Image.fromarray(bars(parts, unit)))
-    sys.stdout.write(text)
+    sys.stdout.write("\n".join(sections))
     _report(f"table.md, figures.json and chart.png are in {shown(out)}")
 
 
