@@ -53,7 +53,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tiny: list[str], fit_tiny: 
     typed = [*tiny, *LONG, "data.chunk_size=20", f"outputs_dir={tmp_path / 'outputs'}", "run_name=stopped"]
     with pytest.raises(SystemExit):
         fitted(typed, [Stop()])
-    resumed = fit_tiny(f"resume={tmp_path / 'outputs' / 'lenet5' / 'stopped'}", "trainer.accelerator=gpu")
+    resumed = fit_tiny(*LONG, "data.chunk_size=20", f"resume={tmp_path / 'outputs' / 'lenet5' / 'stopped'}")
     undisturbed = fit_tiny(*LONG, "data.chunk_size=20")
     assert same(weights(resumed), weights(undisturbed))
 
