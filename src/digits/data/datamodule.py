@@ -25,8 +25,8 @@ EVALUATION_BATCH_SIZE = 500
 """Images a forward pass without gradients: few enough that LeNet-5's maps stay in the processor's cache."""
 
 CHUNK_IMAGES = {"cpu": 4096, "cuda": 16384}
-"""Images a chunk where its size is not set: what Lightning takes for it is then little for each image, and a GPU is busy
-with it while the next is prepared."""
+"""Images a chunk where its size is not set: what Lightning takes for it is then little for each image, and a GPU is
+busy with it while the next is prepared."""
 
 SPLIT_SEED = 0
 """The seed of the validation split; not the run's seed, so that every run is validated on the same images."""
