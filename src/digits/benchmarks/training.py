@@ -52,27 +52,19 @@ def training(config: BenchmarkConfig, data_dir: Path, accelerator: str, report: 
 
 def _contenders(typed: list[str], data_dir: Path, model: str, batch_size: int, device: str) -> list[Contender]:
     """Return this project's training, by the settings typed, and what one would use instead."""
-    peer, loading = (
-        {
-            "model": model,
-            "batch_size": batch_size,
-            "images": max(images // batch_size, 1) * batch_size,
-            "data_dir": str(data_dir),
-            "device": device,
-        }
-        for images in (PEER_IMAGES, LOADED_IMAGES)
-    )
-    ways = {"": "augment=none", ", augment=handwriting": "augment=handwriting"}
+    images, loaded = (max(count // batch_size, 1) * batch_size for count in (PEER_IMAGES, LOADED_IMAGES))
+    peer = {"model": model, "batch_size": batch_size, "images": images, "data_dir": str(data_dir), "device": device}
+    loading = {**peer, "images": loaded}
+    ways = [("", "augment=none", False), (", augment=handwriting", "augment=handwriting", False)]
     bare = [Contender(BASELINE, peers.bare, peer)]
     if device == "cuda":
-        ways |= {", steps alone": "augment=none", ", steps not captured": "trainer.capture=false"}
+        ways += [(", steps alone", "augment=none", True), (", steps not captured", "trainer.capture=false", False)]
         if _can_compile():
             bare.append(Contender(f"{BASELINE}, compiled", peers.bare, {**peer, "compiled": True}))
     own = []
-    for number, (what, way) in enumerate(ways.items()):
+    for number, (what, way, steps_alone) in enumerate(ways):
         settings = composed([*typed, way, f"run_name={number}"])
-        arguments = {"settings": settings, "steps_alone": what == ", steps alone"}
-        own.append(Contender(f"this project{what}", ours.train, arguments))
+        own.append(Contender(f"this project{what}", ours.train, {"settings": settings, "steps_alone": steps_alone}))
     dataloaders = [
         Contender("torchvision's DataLoader", peers.examples, loading),
         Contender("the same in Lightning", peers.template, loading),

@@ -21,17 +21,16 @@ class PooledConv2d(nn.Conv2d):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return maps, float [N, out_channels, h, w], of float [N, in_channels, H, W]; pooling halves h and w."""
-        if torch.compiler.is_compiling():  # or exported
-            return F.relu(F.max_pool2d(super().forward(images), 2))
-        plain = torch.is_autocast_enabled(images.device.type) or not torch.is_grad_enabled()
-        if not plain and not images.requires_grad:
+        compiling = torch.compiler.is_compiling()  # or exporting
+        trains = not compiling and torch.is_grad_enabled() and not torch.is_autocast_enabled(images.device.type)
+        if trains and not images.requires_grad:
             return cast(Tensor, _FirstPooledConv.apply(images, self.weight, self.bias, self.padding))
-        if images.is_cuda:
+        if compiling or images.is_cuda:
             maps = super().forward(images)
-        elif plain:
-            maps = super().forward(images.contiguous(memory_format=torch.channels_last))
-        else:
+        elif trains:
             maps = _MixedFormatConv.apply(images, self.weight, self.bias, self.padding)
+        else:
+            maps = super().forward(images.contiguous(memory_format=torch.channels_last))
         return F.relu(F.max_pool2d(maps, 2))
 
 

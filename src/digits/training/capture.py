@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -64,17 +64,15 @@ class CapturedSteps:
     def __call__(self, chunk: Chunk, rates: list[float]) -> tuple[Tensor, Tensor]:
         """Perform one optimizer step for each mini-batch of the chunk, with these learning rates."""
         rates_there = torch.tensor(rates).pin_memory().to(self.device, non_blocking=True)
-        results = [self._take(chunk.part(steps), rates_there[steps]) for steps in self._parts(chunk)]
-        outputs, labels = zip(*results, strict=True)
-        return torch.cat(outputs), torch.cat(labels)
-
-    def _parts(self, chunk: Chunk) -> Iterator[slice]:
-        """Yield which of the chunk's mini-batches are taken together."""
+        results = []
         first = 0
         while first < len(chunk):
             together = STEPS if self.has_stepped and first + STEPS <= chunk.whole_batches else 1
-            yield slice(first, first + together)
+            steps = slice(first, first + together)
+            results.append(self._take(chunk.part(steps), rates_there[steps]))
             first += together
+        outputs, labels = zip(*results, strict=True)
+        return torch.cat(outputs), torch.cat(labels)
 
     def _take(self, chunk: Chunk, rates: Tensor) -> tuple[Tensor, Tensor]:
         if not self.has_stepped:

@@ -176,11 +176,10 @@ class DigitClassifier(Task):
     def on_train_start(self) -> None:
         """Capture the steps, on a GPU."""
         super().on_train_start()
-        single = self.trainer.world_size == 1
-        self._backward = Tensor.backward if single and not self.scales_losses else self.manual_backward
+        ddp = isinstance(self.trainer.strategy, ParallelStrategy)  # whose backward pass has NCCL in it
+        self._backward = self.manual_backward if ddp or self.scales_losses else Tensor.backward
         # a line search looks at losses, and the loss scaler of half precision at gradients
         reads_values = isinstance(self.optimizer_config, LBFGSConfig) or self.scales_losses
-        ddp = isinstance(self.trainer.strategy, ParallelStrategy)  # NCCL would be in the graph
         plain = self.device.type == "cpu" or reads_values or ddp or not self.captures
         self.captured = None if plain else CapturedSteps(self.take_steps, self.device)
         group = cast(LightningOptimizer, self.optimizers()).param_groups[0]
