@@ -12,8 +12,6 @@ import lightning.pytorch as L
 import numpy as np
 import pytest
 import torch
-from numbered import SIDE
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 from web_page import Page, serving
@@ -33,9 +31,8 @@ torch.set_num_threads(1)  # the tests run in two processes; two threads in each 
 
 @dataclass
 class Outcome:
-    """What a command left behind."""
+    """What a command wrote."""
 
-    code: int
     out: str
     err: str
 
@@ -137,17 +134,19 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Run src/NAME.py with arguments, as a process of its own would, but in this one, where torch is loaded already."""
+    """Run src/NAME.py as a process of its own would, but in this one, which has torch; it is to end with `code`."""
 
-    def run(name: str, *arguments: str) -> Outcome:
+    def run(name: str, *arguments: str, code: int = 0) -> Outcome:
         monkeypatch.setattr(sys, "argv", [str(ROOT / "src" / f"{name}.py"), *arguments])
         capfd.readouterr()
-        code = 0
+        ended = 0
         try:
             runpy.run_path(sys.argv[0], run_name="__main__")
         except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        return Outcome(code, *capfd.readouterr())
+            ended = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        outcome = Outcome(*capfd.readouterr())
+        assert ended == code, outcome.err
+        return outcome
 
     return run
 
@@ -173,14 +172,3 @@ def draw(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return save
-
-
-@pytest.fixture
-def numbers() -> NDArray[np.int16]:
-    """Two digits that touch, one of them of two strokes apart, and a third of its own."""
-    page = np.zeros((SIDE, SIDE), dtype=np.int16)
-    page[40:85, 50:56] = 1
-    page[40:46, 56:90] = 2
-    page[70:85, 84:90] = 2
-    page[150:190, 100:104] = 3
-    return page

@@ -7,7 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from digits.data.synthetic.forms import DIGITS, OTHERS
+from digits.data.synthetic.pages import targets
 from digits.data.synthetic.strokes import sample
+from digits.handwriting.grouping import USUAL_SIZE
+
+Array = NDArray[np.float32]
+SIDE = 256
 
 PLAIN = {"0": 0, "1": 3, "2": 0, "3": 0, "4": 5, "5": 0, "6": 0, "7": 0, "8": 0, "9": 0}
 """A form of each digit that anybody would recognise."""
@@ -54,8 +59,16 @@ def brightness(picture: Image.Image) -> NDArray[np.float32]:
     return np.asarray(picture.convert("L"), dtype=np.float32)
 
 
-def shade(picture: Image.Image, darkest: float) -> NDArray[np.float32]:
-    """Return the brightness under a light that falls off to one corner, down to a share of it there."""
+def shade(picture: Image.Image, darkest: float) -> Image.Image:
+    """Return the picture under a light that falls off to one corner, down to a share of it there."""
     values = brightness(picture)
     down, across = np.meshgrid(*(np.linspace(0, 1, side) for side in values.shape), indexing="ij")
-    return (values * (1 - (1 - darkest) * (down + across) / 2)).astype(np.float32)
+    return Image.fromarray((values * (1 - (1 - darkest) * (down + across) / 2)).astype(np.uint8))
+
+
+def votes_of(numbers: NDArray[np.int16]) -> Array:
+    """What a network says that knows the digits, [3, height/2, width/2]."""
+    votes = targets(numbers)[1:, ::2, ::2].copy()
+    votes[:2] /= USUAL_SIZE
+    votes[2] -= np.log(USUAL_SIZE)
+    return votes

@@ -25,10 +25,14 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
 
+def table(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
 def rows(folder: Path) -> list[dict[str, str]]:
     """Return the rows of metrics.csv but for what a clock says."""
-    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        return [{key: row[key] for key in row if key not in CLOCK} for row in csv.DictReader(file)]
+    return [{key: row[key] for key in row if key not in CLOCK} for row in table(folder / "metrics.csv")]
 
 
 def figures(folder: Path) -> dict[str, float]:

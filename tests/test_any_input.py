@@ -3,7 +3,6 @@
 import gzip
 import io
 import re
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,10 +18,9 @@ from hydra.errors import HydraException
 from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from image_files import csv, idx, mat, npz
 from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
-from scipy.io import savemat
 
 from digits import runs
 from digits.command_line import all_settings, as_typed, checked, explain
@@ -50,27 +48,6 @@ LABELS = np.array([1, 2, 3], dtype=np.uint8)
 def picture(kind: str) -> bytes:
     file = io.BytesIO()
     Image.fromarray(IMAGES[0][:12, :10]).convert("RGB").save(file, format=kind)
-    return file.getvalue()
-
-
-def idx(values: NDArray[np.uint8]) -> bytes:
-    return struct.pack(f">{values.ndim + 1}I", 0x800 + values.ndim, *values.shape) + values.tobytes()
-
-
-def csv(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> bytes:
-    rows = np.hstack([labels[:, None], images.reshape(len(images), -1)])
-    return "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
-
-
-def npz(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    np.savez_compressed(file, x=images, y=labels)
-    return file.getvalue()
-
-
-def mat(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    savemat(file, {"data": images.reshape(len(images), -1).T, "label": labels}, do_compression=True)
     return file.getvalue()
 
 
@@ -121,12 +98,12 @@ def as_network(path: Path) -> object:
 STRANGERS = [
     *(Kind(kind, picture(kind), lambda path: brightness(open_picture(path).image)) for kind in PICTURES),
     Kind("idx", idx(IMAGES), as_images),
-    Kind("csv", csv(IMAGES, LABELS), as_images),
-    Kind("csv.gz", gzip.compress(csv(IMAGES, LABELS)), as_images),
-    Kind("mat", mat(IMAGES, LABELS), as_images),
-    Kind("npz", npz(IMAGES, LABELS), as_images),
-    Kind("npz of images", npz(IMAGES, LABELS), read_images, "given.npz"),
-    Kind("npz of labelled images", npz(IMAGES, LABELS), lambda path: find_labelled(str(path)), "given.npz"),
+    Kind("csv", csv(IMAGES, LABELS).encode(), as_images),
+    Kind("csv.gz", gzip.compress(csv(IMAGES, LABELS).encode()), as_images),
+    Kind("mat", mat(compress=True, data=IMAGES.reshape(3, 784).T, label=LABELS), as_images),
+    Kind("npz", npz(x=IMAGES, y=LABELS), as_images),
+    Kind("npz of images", npz(x=IMAGES, y=LABELS), read_images, "given.npz"),
+    Kind("npz of labelled images", npz(x=IMAGES, y=LABELS), lambda path: find_labelled(str(path)), "given.npz"),
     Kind("onnx", SHIPPED.read_bytes(), as_network),
 ]
 

@@ -5,7 +5,6 @@ from conftest import settings
 from hydra import compose, initialize_config_dir
 
 from digits.command_line import all_settings, checked
-from digits.config import commands
 from digits.config.sweep import SweepConfig
 from digits.config.train import GROUPS, WITHOUT_INFLUENCE, TrainConfig, result_settings
 from digits.files import ROOT
@@ -36,24 +35,6 @@ def test_every_option_fits_its_dataclass(option: str) -> None:
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_name_has_its_file(group: str) -> None:
     assert sorted(GROUPS[group]) == sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
-
-
-@pytest.mark.parametrize(
-    ("name", "schema", "needed"),
-    [
-        ("benchmark", commands.BenchmarkConfig, []),
-        ("compare", commands.CompareConfig, []),
-        ("draw", commands.DrawConfig, []),
-        ("evaluate", commands.EvaluateConfig, []),
-        ("predict", commands.PredictConfig, ["img=a.png"]),
-        ("score", commands.ScoreConfig, ["pictures=a"]),
-    ],
-)
-def test_the_other_entry_points_fit(name: str, schema: type, needed: list[str]) -> None:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose(name, overrides=needed)
-    assert isinstance(checked(config, schema), schema)
-    assert set(all_settings(schema)) == set(config)
 
 
 def test_a_run_has_few_settings() -> None:

@@ -56,6 +56,12 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "trainer=ddp + data.hard_example_fraction=0.5",
             "trainer.strategy=ddp: must be auto with data.hard_example_fraction=0.5",
         ),
+        ("trainer=ddp", "trainer.strategy=ddp: needs a run by torchrun or srun, such as torchrun"),
+        ("model=pages + data=mnist", "data.name=mnist: must be pages with model=pages"),
+        ("data=pages", "data.name=pages: must be pages with model=pages"),
+        ("model=pages + augment=light", "model=pages: must be another network with augment=light"),
+        ("model=pages + data.val_size=0", "model=pages: must be another network with data.val_size=0"),
+        ("model=pages + trainer=ddp", "trainer.strategy=ddp: must be auto with data=pages"),
         ("data.own_fraction=1", "data.own_fraction=1.0: must be 0 to below 1"),
         ("data.own_fraction=0.001", "data.own_fraction=0.001: must be 0, or one image of a batch, 0.0078"),
         ("data.path=a.csv + data.test_path=b.csv + data.test_size=5", "data.test_size=5: must be null where"),
@@ -74,6 +80,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "score": [
         ("", "pictures: not given; write pictures=..."),
+        ("pictures=gone", "no such folder; give a folder of LABEL_n.png"),
         ("pictures=", "pictures=: must be a folder of LABEL_n.png, or an .npz file with x and y"),
     ],
     "draw": [
@@ -126,8 +133,7 @@ CASES = [(name, typed, line) for name, mistakes in MISTAKES.items() for typed, l
 @pytest.mark.parametrize(("name", "typed", "line"), CASES)
 def test_a_mistake_is_one_line(command: Command, tmp_path: Path, name: str, typed: str, line: str) -> None:
     outputs = tmp_path / "outputs"
-    outcome = command(name, f"outputs_dir={outputs}", *filter(None, typed.split(" + ")))
-    assert outcome.code == 2
+    outcome = command(name, f"outputs_dir={outputs}", *filter(None, typed.split(" + ")), code=2)
     assert outcome.err.startswith("error: ")
     assert line in outcome.err
     assert outcome.err.count("\n") == 1

@@ -17,6 +17,7 @@ from digits.reading.reader import SHIPPED, Reader
 from digits.web.app import SIDE
 from digits.web.server import listen, server
 
+Body = bytes | Iterator[bytes] | None
 DRAWING = {"Content-Type": "application/octet-stream"}
 
 
@@ -44,9 +45,7 @@ class Page:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def ask(
-        self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, method: str = ""
-    ) -> Answer:
+    def ask(self, path: str, body: Body = None, headers: dict[str, str] | None = None, method: str = "") -> Answer:
         """Ask on a connection of its own; a POST where there is a body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as L
 import numpy as np
 import pytest
 import torch
@@ -15,7 +14,6 @@ from digits.config.data import DataConfig
 from digits.data import mnist
 from digits.data.datamodule import MNISTDataModule, split
 from digits.data.sampler import ChunkSampler, Share
-from digits.data.synthetic.strokes import NON_DIGIT
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +50,6 @@ def test_held_out_and_used_images_are_stratified(labels: Any, val_size: int, tra
     for part in (held_out, used):
         counts = np.bincount(labels[part.numpy()], minlength=10)
         assert np.abs(counts - frequency * len(part)).max() <= 2
-
-
-def test_the_split_does_not_depend_on_the_runs_seed(data_dir: Path) -> None:
-    first, second = (module(data_dir, seed, train_size=100, val_size=100) for seed in (1, 2))
-    assert torch.equal(first.train_set.images, second.train_set.images)
-    assert torch.equal(first.val_set.images, second.val_set.images)
 
 
 def batches(chunk_size: int, seed: int, epoch: int, *others: Share, batches_per_epoch: int = 100) -> list[list[int]]:
@@ -101,35 +93,6 @@ def test_a_pass_is_cut_to_what_processes_can_share() -> None:
     share = Share(range(103), 10, divisor=4)
     assert (share.pass_size, share.batches) == (100, 10)
     assert Share(range(7), 4, divisor=2).batches == 2
-
-
-def test_synthetic_images_are_resident_behind_mnist(data_dir: Path) -> None:
-    drawn: Any = {"synthetic_fraction": 0.2, "negative_fraction": 0.1, "synthetic_count": 20}
-    data = module(data_dir, train_size=100, val_size=20, batch_size=50, **drawn)
-    assert data.train_set.labels[100:].tolist() == [*range(10), *range(10), *[NON_DIGIT] * 20]
-    shares = [(share.images, share.per_batch) for share in data.shares]
-    assert shares == [(range(100), 35), (range(100, 120), 10), (range(120, 140), 5)]
-    assert data.steps(1) == 3
-    assert data.images_in(0) == 100 + 3 * 15
-    assert {kind: len(images) for kind, images in data.synthetic.items()} == {"digits": 2, "negatives": 2}
-
-
-def test_a_chunk_is_scaled_and_cut_into_mini_batches(data_dir: Path) -> None:
-    data = module(data_dir, train_size=100, val_size=0)
-    data.trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-    images, labels, indices = next(iter(data.test_dataloader()))
-    assert images.dtype == torch.uint8
-    ((scaled, same_labels),) = data.on_after_batch_transfer((images, labels, indices), 0)
-    assert scaled.shape == (500, 1, 28, 28)
-    assert scaled.dtype == torch.float32
-    assert torch.equal((scaled * 255).round().to(torch.uint8)[:, 0], images)
-    assert (scaled.min().item(), scaled.max().item()) == (0, 1)
-    assert torch.equal(same_labels, labels)
-
-
-def test_steps_are_counted_with_the_last_smaller_batch(data_dir: Path) -> None:
-    assert module(data_dir, train_size=257).steps(1) == 3
-    assert module(data_dir, processes=2, train_size=257).steps(1) == 2
 
 
 def test_later_epochs_take_the_images_with_the_largest_losses(data_dir: Path) -> None:

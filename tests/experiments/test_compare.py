@@ -1,47 +1,37 @@
 """Comparing: what is run, what is collected, and what the table says."""
 
-import csv
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from conftest import Command, Outcome
 from drawn_pages import page, row
 from PIL import Image
-
-Compare = Callable[..., tuple[int, str, str]]
+from run_folders import table
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def compare(command: Command, tiny: list[str], tmp_path: Path) -> Compare:
-    """Run compare.py on small runs; returns exit code, stdout and stderr."""
+def compare(command: Command, tiny: list[str], tmp_path: Path) -> Command:
+    """Run compare.py on small runs."""
 
-    def run(*arguments: str) -> tuple[int, str, str]:
+    def run(*arguments: str, code: int = 0) -> Outcome:
         settings = f"settings=[{','.join(tiny)}]"
-        outcome = command("compare", f"outputs_dir={tmp_path / 'outputs'}", settings, *arguments)
-        return outcome.code, outcome.out, outcome.err
+        return command("compare", f"outputs_dir={tmp_path / 'outputs'}", settings, *arguments, code=code)
 
     return run
 
 
-def table(folder: Path) -> list[dict[str, str]]:
-    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Compare, tmp_path: Path) -> None:
+def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Command, tmp_path: Path) -> None:
     rows = "experiments=[model=sigmoid]"
-    code, out, err = compare(rows, "seeds=[1,2]")
-    assert code == 0, err
+    out = compare(rows, "seeds=[1,2]").out
     outputs, made = tmp_path / "outputs", tmp_path / "outputs" / "compare"
     names = ["model_sigmoid_seed1", "model_sigmoid_seed2"]
     assert sorted(one.name for one in (outputs / "sigmoid").iterdir()) == names
     assert sorted(one.name for one in made.iterdir()) == ["comparison.png", "table.csv", "table.md"]
-    found = table(made)
+    found = table(made / "table.csv")
     assert [one["experiment"] for one in found] == ["model=sigmoid"]
     single = [
         json.loads((outputs / "sigmoid" / f"model_sigmoid_seed{seed}" / "metrics.json").read_text(encoding="utf-8"))
@@ -61,14 +51,12 @@ def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Compar
     with Image.open(made / "comparison.png") as picture:
         assert picture.width > 500
 
-    code, again, err = compare(rows, "seeds=[1,2]")
-    assert code == 0, err
-    assert again == out
+    assert compare(rows, "seeds=[1,2]").out == out
     assert sorted(one.name for one in (outputs / "sigmoid").iterdir()) == names
 
 
 def test_a_stopped_comparison_goes_on(
-    compare: Compare, tmp_path: Path, tiny: list[str], monkeypatch: pytest.MonkeyPatch
+    compare: Command, tmp_path: Path, tiny: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = ("experiments=[model=sigmoid]", "seeds=[1]", f"settings=[{','.join(tiny)},trainer.max_epochs=2]")
     trained = Path("model.onnx")
@@ -78,34 +66,32 @@ def test_a_stopped_comparison_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr("digits.training.run.finish", stop)
-        code, _, _ = compare(*rows)
-        assert code == 130
+        compare(*rows, code=130)
     (stopped,) = (tmp_path / "outputs" / "sigmoid").iterdir()
     assert not (stopped / trained).exists()
-    code, _, err = compare(*rows)
-    assert code == 0, err
-    assert "going on from" in err
+    assert "going on from" in compare(*rows).err
     assert list((tmp_path / "outputs" / "sigmoid").iterdir()) == [stopped]
     assert (stopped / trained).exists()
 
 
-def test_own_handwriting_is_read_with_every_run(compare: Compare, tmp_path: Path) -> None:
+def test_own_handwriting_is_read_with_every_run(compare: Command, tmp_path: Path) -> None:
     for name, digit in (("me/3_1.png", "3"), ("me/5_1.png", "5"), ("me/4_1.png", "7")):
         (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
         page(row(digit, left=40)).save(tmp_path / "pictures" / name)
     (tmp_path / "pictures" / "me" / "9_1.png").write_bytes(b"no picture")
-    code, out, err = compare("experiments=['model=lenet5']", "seeds=[1]", f"pictures={tmp_path / 'pictures'}")
-    assert code == 2
-    assert "9_1.png" in err
-    assert "own handwriting" in out
-    assert float(table(tmp_path / "outputs" / "compare")[0]["own_handwriting"]) in (0, pytest.approx(1 / 3, abs=1e-5))
+    outcome = compare("experiments=['model=lenet5']", "seeds=[1]", f"pictures={tmp_path / 'pictures'}", code=2)
+    assert "9_1.png" in outcome.err
+    assert "own handwriting" in outcome.out
+    assert float(table(tmp_path / "outputs" / "compare" / "table.csv")[0]["own_handwriting"]) in (
+        0,
+        pytest.approx(1 / 3, abs=1e-5),
+    )
 
 
-def test_a_run_that_fails_does_not_stop_the_others(compare: Compare, tmp_path: Path) -> None:
+def test_a_run_that_fails_does_not_stop_the_others(compare: Command, tmp_path: Path) -> None:
     rows = "experiments=[model=sigmoid data.own_fraction=0.1 data.own_digits=gone,model=sigmoid]"
-    code, out, err = compare(rows, "seeds=[1]")
-    assert code == 2
-    assert "error: model=sigmoid data.own_fraction=0.1 data.own_digits=gone, seed 1: " in err
-    assert "there is no such folder" in err
-    assert out.count("\n") == 3
-    assert len(table(tmp_path / "outputs" / "compare")) == 1
+    outcome = compare(rows, "seeds=[1]", code=2)
+    assert "error: model=sigmoid data.own_fraction=0.1 data.own_digits=gone, seed 1: " in outcome.err
+    assert "there is no such folder" in outcome.err
+    assert outcome.out.count("\n") == 3
+    assert len(table(tmp_path / "outputs" / "compare" / "table.csv")) == 1

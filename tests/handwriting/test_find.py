@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numbered import SIDE, Array, votes_of
+from drawn_pages import SIDE, Array, votes_of
 from numpy.typing import NDArray
 
 from digits.handwriting import find
 from digits.handwriting.boxes import Box
-from digits.handwriting.find import Found, PageNetwork, Seen, find_digits, grouped_as_one
+from digits.handwriting.find import Found, PageNetwork, Seen, find_digits
 
 
 def knowing(
@@ -86,15 +86,6 @@ def test_what_the_pictures_edge_cuts_off_and_specks_are_not_read() -> None:
     assert [digit.box.left for digit in found] == [60]
 
 
-@pytest.mark.parametrize(("ink", "paper"), [(40, 220), (230, 20), (120, 150)])
-def test_ink_is_told_by_its_contrast_dark_or_light(numbers: NDArray[np.int16], ink: float, paper: float) -> None:
-    _, digits = find_digits(picture(numbers, ink, paper), knowing(numbers))
-    one = min(digits, key=lambda digit: digit.box.left)
-    assert one.cropped.max() == 1
-    assert one.image.shape == (28, 28)
-    assert one.image[:, :9].max() == one.image[:, 19:].max() == 0  # a bare stroke, without its neighbour
-
-
 def test_ink_that_hangs_together_with_what_was_seen_is_of_the_digit() -> None:
     numbers = np.zeros((SIDE, SIDE), dtype=np.int16)
     numbers[100:145, 100:106] = 1
@@ -107,13 +98,3 @@ def test_ink_that_hangs_together_with_what_was_seen_is_of_the_digit() -> None:
     _, (digit,) = find_digits(picture(numbers), knowing(numbers, upper_half))
     assert digit.box.height < 25
     assert max(digit.cropped.shape) * digit.seen.scale == pytest.approx(45, abs=4)
-
-
-def test_all_ink_is_one_digit_where_that_is_asked(numbers: NDArray[np.int16]) -> None:
-    (seen, *_), _ = find_digits(picture(numbers), knowing(numbers))
-    whole = grouped_as_one(seen)
-    assert isinstance(whole, Found)
-    assert whole.box.height == pytest.approx(150, abs=4)
-    (blank, *_), digits = find_digits(picture(numbers), knowing(np.zeros_like(numbers)))
-    assert grouped_as_one(blank) is None
-    assert digits == []

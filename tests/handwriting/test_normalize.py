@@ -9,7 +9,6 @@ from PIL import Image, ImageDraw
 from digits.data import mnist
 from digits.handwriting.normalize import (
     BOX,
-    MIDDLE,
     THICKEST,
     THINNEST,
     centre,
@@ -18,20 +17,6 @@ from digits.handwriting.normalize import (
     stroke_width,
     with_usual_strokes,
 )
-
-
-def test_the_longer_side_is_20_and_the_mass_is_in_the_middle() -> None:
-    picture = Image.new("F", (110, 180), 0)
-    ImageDraw.Draw(picture).line([(10, 170), (80, 10), (90, 170)], fill=1, width=12)
-    image = form(np.asarray(picture))
-    assert image.shape == (28, 28)
-    rows, columns = np.nonzero(image > 0.1)
-    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
-    places = np.arange(28) + 0.5
-    for axis in (0, 1):
-        assert float(image.sum(axis=1 - axis) @ places / image.sum()) == pytest.approx(MIDDLE, abs=0.5)
-    assert image.max() == 1
-    assert image.min() == 0
 
 
 def test_mnists_own_images_come_back_as_they_are(data_dir: Path) -> None:

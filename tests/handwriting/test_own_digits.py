@@ -15,7 +15,6 @@ from digits.data.datamodule import MNISTDataModule
 from digits.data.synthetic.strokes import NON_DIGIT
 from digits.errors import UserError
 from digits.handwriting import own_digits
-from digits.handwriting.page import find
 from digits.reading.reader import shipped_finder
 from digits.web.app import SIDE
 
@@ -27,15 +26,6 @@ def own(tmp_path: Path) -> Path:
     for digit in STROKES:
         own_digits.save(folder, int(digit), np.frombuffer(drawn(digit), dtype=np.uint8).reshape(SIDE, SIDE))
     return folder
-
-
-def test_they_come_to_28x28_as_when_they_are_read(own: Path) -> None:
-    read = own_digits.read(own, shipped_finder())
-    assert read.labels.tolist() == list(range(10))
-    pixels = np.frombuffer(drawn("7"), dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32)
-    seven = find(pixels, shipped_finder()).whole
-    assert seven is not None
-    np.testing.assert_array_equal(read.images[7], np.rint(seven.image * 255).astype(np.uint8))
 
 
 def test_what_is_not_one_digit_is_left_out(own: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -93,6 +83,8 @@ def test_each_batch_has_its_share_before_the_negatives(own: Path, tiny: list[str
     own_part = data.shares[2].images
     assert data.train_set.labels[own_part[0] : own_part[-1] + 1].tolist() == list(range(10))
     assert data.train_set.labels[data.shares[3].images[0]] == NON_DIGIT
+    assert data.images_in(0) == 512 + data.steps(1) * (26 + 13 + 13)
+    assert {kind: len(images) for kind, images in data.synthetic.items()} == {"digits": 4, "negatives": 4}
 
 
 def test_a_run_learns_them_from_where_the_network_stood(own: Path, train_tiny: Train) -> None:

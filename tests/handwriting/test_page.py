@@ -2,17 +2,10 @@
 
 import numpy as np
 import pytest
-from numbered import Array
+from drawn_pages import Array
 
 from digits.handwriting.boxes import Box
 from digits.handwriting.page import find, in_rows
-from digits.reading.reader import shipped_finder
-
-
-def test_nothing_is_found_where_nothing_is() -> None:
-    found = find(np.full((50, 60), 200, dtype=np.float32), shipped_finder())
-    assert (found.digits, found.whole) == ([], None)
-    assert found.brightness.shape == (50, 60)
 
 
 def box(left: int, top: int) -> Box:

@@ -9,13 +9,11 @@ import torch
 from conftest import settings
 from torch import nn
 
-from digits.config.train import GROUPS
 from digits.models.build import build_network
 from digits.models.convnet import ConvNet
 from digits.models.lenet5 import LeNet5
 from digits.models.mlp import MLP
 from digits.models.standardize import MEAN, STD
-from digits.runs import PAGES
 
 
 def weights_by_layer(network: nn.Module) -> list[int]:
@@ -58,19 +56,6 @@ def test_an_mlp_is_784_hidden_10(hidden: int, weights: list[int]) -> None:
     first, second = (layer for layer in network.layers if isinstance(layer, nn.Linear))
     assert torch.equal(network(images), second(torch.sigmoid(first(((images - MEAN) / STD).reshape(2, 784)))))
     assert weights_by_layer(MLP([])) == [7850]
-
-
-@pytest.mark.parametrize("name", sorted(GROUPS["model"].keys() - {PAGES}))
-def test_every_name_is_a_network_of_images(name: str) -> None:
-    network = build_network(settings(f"model={name}").model)
-    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
-
-
-def test_the_page_network_sees_pictures_of_any_size() -> None:
-    network = build_network(settings("model=pages").model)
-    assert sum(parameter.numel() for parameter in network.parameters()) == 442_295
-    ink, votes = network(torch.zeros(2, 1, 64, 96))
-    assert (ink.shape, votes.shape) == ((2, 1, 64, 96), (2, 3, 32, 48))
 
 
 def article(experiment: str) -> tuple[MLP, list[nn.Linear]]:

@@ -124,11 +124,3 @@ def test_hparams_have_the_test_as_their_metric(folder: Path) -> None:
     settings: Any = plugin("_hparams_/session_start_info").session_start_info.hparams
     assert settings["model.name"].string_value == "lenet5"
     assert settings["data.batch_size"].number_value == 32
-
-
-def test_pictures_are_light_and_of_a_readable_size(folder: Path) -> None:
-    events = read(folder)
-    for tag in IMAGES:
-        picture = events.Images(tag)[0]
-        assert picture.width >= 600, tag
-        assert picture.encoded_image_string.startswith(b"\x89PNG"), tag

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import Command
 
 from digits.training import devices
 
@@ -26,11 +25,3 @@ def test_a_gpu_that_cannot_be_used_is_named_and_left_alone(monkeypatch: pytest.M
     automatic = devices.choose("auto", "key")
     assert automatic.accelerator == "cpu"
     assert "because there is no usable NVIDIA GPU (" in automatic.name
-
-
-@WITHOUT_GPU
-def test_the_command_says_it_in_one_line(command: Command, tiny: list[str]) -> None:
-    outcome = command("train", *tiny, "trainer.accelerator=gpu")
-    assert outcome.code == 2
-    assert outcome.err.startswith("error: trainer.accelerator=gpu: there is no usable NVIDIA GPU (")
-    assert outcome.err.count("\n") == 1

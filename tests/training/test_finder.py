@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 from conftest import fitted, settings
-from numbered import votes_of
+from drawn_pages import votes_of
 from run_folders import rows, same, weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_killed import CHUNK, Kill, Killed
@@ -16,7 +16,6 @@ from test_killed import CHUNK, Kill, Killed
 from digits import runs
 from digits.data.synthetic import pages
 from digits.data.synthetic.writing import IGNORED
-from digits.errors import UserError
 from digits.training.finder import digits_found, page_loss
 from digits.training.run import train
 
@@ -62,18 +61,3 @@ def test_a_killed_run_ends_as_an_undisturbed_one_which_leaves_a_network(
     assert {"train/loss", "val/loss", "val/precision", "val/recall"} < figures.keys()
     events = EventAccumulator(str(whole)).Reload()
     assert set(events.Tags()["images"]) == {"data/pages", "val/ink"}
-
-
-@pytest.mark.parametrize(
-    ("typed", "line"),
-    [
-        (["model=pages", "data=mnist"], "data.name=mnist: must be pages with model=pages"),
-        (["model=lenet5", "data=pages"], "data.name=pages: must be pages with model=pages"),
-        (["model=pages", "augment=light"], "model=pages: must be another network with augment=light"),
-        (["model=pages", "data.val_size=0"], "model=pages: must be another network with data.val_size=0"),
-        (["model=pages", "trainer=ddp"], "trainer.strategy=ddp: must be auto with data=pages"),
-    ],
-)
-def test_settings_of_images_are_refused(typed: list[str], line: str) -> None:
-    with pytest.raises(UserError, match=line):
-        settings(*typed)

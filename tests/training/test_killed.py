@@ -102,11 +102,10 @@ def test_a_killed_run_ends_as_an_undisturbed_one(fit_tiny: Train, killed: Killin
 
 
 @pytest.fixture
-def stopped(tiny: list[str], tmp_path: Path) -> Path:
+def stopped(fit_tiny: Train, tmp_path: Path) -> Path:
     """A run that was killed after its third chunk."""
-    typed = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", *SMALL, "run_name=stopped"]
     with pytest.raises(Killed):
-        fitted(typed, [Kill(CHUNK, 3)])
+        fit_tiny(*SMALL, "run_name=stopped", callbacks=[Kill(CHUNK, 3)])
     return tmp_path / "outputs" / "sigmoid" / "stopped"
 
 
@@ -132,19 +131,12 @@ def test_without_the_newest_checkpoint_the_one_before_goes_on(
     assert same(weights(stopped), weights(fit_tiny(*SMALL)))
 
 
-def test_where_both_are_damaged_it_says_so(stopped: Path, fit_tiny: Train) -> None:
-    for name in ("last", "previous"):
-        DAMAGE["cut"](stopped / "checkpoints" / f"{name}.ckpt")
-    with pytest.raises(UserError, match=r"previous\.ckpt: is damaged"):
-        fit_tiny("model=sigmoid", f"resume={stopped}")
-
-
 def test_in_an_epoch_a_chunk_stays_as_large(stopped: Path, fit_tiny: Train) -> None:
     with pytest.raises(UserError, match=r"data\.chunk_size=2: the run .* was made with data\.chunk_size=1"):
         fit_tiny("model=sigmoid", f"resume={stopped}", "data.chunk_size=2")
 
 
-def test_a_full_disk_is_one_line_and_harms_nothing(tiny: list[str], tmp_path: Path, fit_tiny: Train) -> None:
+def test_a_full_disk_is_one_line_and_harms_nothing(tmp_path: Path, fit_tiny: Train) -> None:
     class Full(L.Callback):
         def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
             if trainer.global_step == 6:
@@ -154,36 +146,34 @@ def test_a_full_disk_is_one_line_and_harms_nothing(tiny: list[str], tmp_path: Pa
         def _refuse(_: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    typed = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", *SMALL, "run_name=full"]
     with (
         pytest.MonkeyPatch.context() as patch,
         pytest.raises(UserError, match=r"last\.ckpt: .*No space left on device"),
     ):
-        fitted(typed, [Full()])
+        fit_tiny(*SMALL, "run_name=full", callbacks=[Full()])
     folder = tmp_path / "outputs" / "sigmoid" / "full"
     assert sorted(one.name for one in (folder / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
     assert steps(folder) == 6
     assert same(weights(fit_tiny(*SMALL, f"resume={folder}")), weights(fit_tiny(*SMALL)))
 
 
-def test_a_loss_that_is_no_number_stops_the_run_before_it_is_kept(tiny: list[str], tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_the_run_before_it_is_kept(fit_tiny: Train, tmp_path: Path) -> None:
     class Spoil(L.Callback):
         def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
             if trainer.global_step == 6:
                 next(pl_module.parameters()).data.fill_(float("nan"))
 
-    typed = [*tiny, f"outputs_dir={tmp_path}", "trainer.accelerator=cpu", *SMALL, "run_name=nan"]
     with pytest.raises(UserError, match=r"train/loss=nan: is not a number any more, from .* steps 7 and 7 on"):
-        fitted(typed, [Spoil()])
-    kept = weights(tmp_path / "sigmoid" / "nan")
-    assert steps(tmp_path / "sigmoid" / "nan") == 6
+        fit_tiny(*SMALL, "run_name=nan", callbacks=[Spoil()])
+    folder = tmp_path / "outputs" / "sigmoid" / "nan"
+    kept = weights(folder)
+    assert steps(folder) == 6
     assert all(one.isfinite().all() for one in kept.values())
 
 
-def test_a_run_stops_when_its_time_is_over(tiny: list[str], tmp_path: Path, fit_tiny: Train) -> None:
-    typed = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu", *SMALL, "run_name=short"]
+def test_a_run_stops_when_its_time_is_over(tmp_path: Path, fit_tiny: Train) -> None:
     with pytest.raises(SystemExit) as stop:
-        fitted([*typed, "trainer.max_time=00:00"])
+        fit_tiny(*SMALL, "run_name=short", "trainer.max_time=00:00")
     assert stop.value.code == 124
     folder = tmp_path / "outputs" / "sigmoid" / "short"
     assert steps(folder) == 1

@@ -1,7 +1,6 @@
 """Runs: what they leave behind, and that they repeat exactly."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +46,7 @@ def test_a_run_leaves_its_folder(train_tiny: Train, tmp_path: Path) -> None:
 
 def test_the_run_can_be_run_again_from_its_config(fit_tiny: Train, command: Command) -> None:
     folder = fit_tiny("model=sigmoid", "run_name=first")
-    outcome = command("train", "--config-dir", str(folder), "--config-name", "config")
-    assert outcome.code == 0, outcome.err
+    command("train", "--config-dir", str(folder), "--config-name", "config")
     (again,) = (one for one in folder.parent.iterdir() if one != folder)
     assert same(weights(folder), weights(again))
 
@@ -126,35 +124,11 @@ def test_evaluate_repeats_the_test(copied: Path, command: Command, tmp_path: Pat
     expected |= {key: figures(folder)[key] for key in of_validation}
     for arguments in ([f"run={folder}"], []):  # the second time it finds the newest run, and replaces its own figures
         outcome = command("evaluate", *arguments, f"outputs_dir={tmp_path / 'outputs'}", "accelerator=cpu")
-        assert outcome.code == 0, outcome.err
         assert f"test accuracy  {expected['test/accuracy']:.2%}".replace("%", " %") in outcome.err
         assert json.loads((folder / "evaluate" / "metrics.json").read_text(encoding="utf-8")) == expected
         assert len(list((folder / "evaluate").glob("events.out.tfevents.*"))) == 1
 
 
-@pytest.mark.parametrize(
-    ("file", "damage", "message"),
-    [
-        ("checkpoints/best.ckpt", lambda _: None, "best.ckpt: is missing"),
-        ("checkpoints/best.ckpt", lambda old: old[:5000] + bytes(100) + old[5100:], "best.ckpt: is damaged"),
-        ("config.yaml", lambda _: None, "is not the folder of a run"),
-    ],
-)
-def test_evaluate_names_what_is_missing_or_damaged(
-    copied: Path, command: Command, file: str, damage: Callable[[bytes], bytes | None], message: str
-) -> None:
-    content = damage((copied / file).read_bytes())
-    (copied / file).unlink()
-    if content is not None:
-        (copied / file).write_bytes(content)
-    outcome = command("evaluate", f"run={copied}")
-    assert outcome.code == 2
-    assert message in outcome.err
-    assert outcome.err.count("\n") == 1
-    assert not (copied / "evaluate").exists()
-
-
 def test_evaluate_needs_a_run(command: Command, tmp_path: Path) -> None:
-    outcome = command("evaluate", f"outputs_dir={tmp_path}")
-    assert outcome.code == 2
+    outcome = command("evaluate", f"outputs_dir={tmp_path}", code=2)
     assert outcome.err == f"error: run: no finished run in {tmp_path}; train one first: python src/train.py\n"

@@ -67,18 +67,14 @@ def changed(path: Path, **metadata: str) -> Path:
 
 
 BOMB = "model:\n  name: &a lenet5\n  b: *a\n"
-OTHER = OmegaConf.to_yaml({"model": {"name": "lenet5"}})
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "nothing": (lambda _: None, r"start_from=.*x\.onnx: cannot be read"),
     "no network": (lambda path: path.write_text("weights"), r"start_from=.*x\.onnx: not an ONNX file that can be run"),
     "silent": (changed, r"start_from=.*x\.onnx: does not say what network it is; give a model\.onnx of train\.py"),
-    "no YAML": (lambda path: changed(path, config="{"), r"does not say what network it is"),
-    "no config": (lambda path: changed(path, config="- 1"), r"does not say what network it is"),
     "another project's": (
         lambda path: changed(path, config="model:\n  name: resnet"),
         r"does not say what network it is",
     ),
-    "depth": (lambda path: changed(path, config="[" * 100_000), r"does not say what network it is"),
     "aliases": (lambda path: changed(path, config=BOMB), r"does not say what network it is"),
     "other weights": (
         lambda path: changed(path, config=OmegaConf.to_yaml({"model": settings("model=sigmoid").model})),
@@ -117,11 +113,9 @@ def test_compare_collects_a_run_that_started_from_a_network(
     monkeypatch.chdir(tmp_path)
     typed = ["seeds=[1]", f"settings=[{','.join(tiny)}]", f"outputs_dir={tmp_path / 'outputs'}"]
     for _ in range(2):
-        outcome = command("compare", *typed, "experiments=[model=lenet5 start_from=shipped]")
-        assert outcome.code == 0, outcome.err
+        command("compare", *typed, "experiments=[model=lenet5 start_from=shipped]")
     assert len(list((tmp_path / "outputs").glob("*/*/model.onnx"))) == 1
-    refused = command("compare", *typed, "experiments=[my_hand]")
-    assert refused.code == 2
+    refused = command("compare", *typed, "experiments=[my_hand]", code=2)
     assert "experiments=my_hand: starts from the newest run, which is another one" in refused.err
 
 
@@ -133,5 +127,4 @@ def test_a_run_can_be_tested_when_the_pictures_it_learnt_are_gone(fit_tiny: Trai
         .replace("own_fraction: 0.0", "own_fraction: 0.1")
         .replace("own_digits: null", "own_digits: /gone")
     )
-    outcome = command("evaluate", f"run={folder}")
-    assert outcome.code == 0, outcome.err
+    command("evaluate", f"run={folder}")

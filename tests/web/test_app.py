@@ -85,14 +85,6 @@ def test_a_picture_is_read_as_predict_reads_it(web: Page, command: Command, tmp_
         assert (preview.format, preview.size) == ("JPEG", (300, 200))
 
 
-def test_nothing_and_no_digit_are_said(web: Page) -> None:
-    empty = json.loads(web.ask(READ, BLANK, DRAWING).content)
-    assert (empty["answer"], empty["reason"], empty["digits"]) == ("?", "no ink", [])
-    letter = png(drawn_pages.page([("W", 100, 50)]))
-    read = json.loads(web.ask(READ, letter, PICTURE).content)
-    assert (read["answer"], read["reason"]) == ("?", "not a digit")
-
-
 def test_a_drawing_is_saved_as_it_is(web: Page) -> None:
     for number in (1, 2):
         answer = web.ask(f"{SAVE}?label=7&digit=0", drawn("7"), DRAWING)
@@ -179,12 +171,6 @@ def test_what_is_wrong_is_refused_with_a_sentence(web: Page, kind: str) -> None:
 )
 def test_no_other_file_is_served(web: Page, folder: str) -> None:
     assert web.ask(folder).status == 404
-
-
-def test_a_picture_that_would_fill_the_memory_is_refused(web: Page) -> None:
-    answer = web.ask(READ, png(Image.new("1", (30_000, 30_000))), PICTURE)
-    assert answer.status == 422
-    assert "at most 64000000 are read" in answer.text
 
 
 @pytest.mark.parametrize("what", ["read", "save"])

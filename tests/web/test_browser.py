@@ -97,18 +97,6 @@ def picture(text: str, name: str = "page.png") -> FilePayload:
     return {"name": name, "mimeType": "image/png", "buffer": content.getvalue()}
 
 
-def test_digits_by_mouse(browser: Browser, web: Page) -> None:
-    with opened(browser, web, viewport={"width": 1100, "height": 760}) as tab:
-        for digit in "05":
-            draw(tab, digit)
-            expect(tab.locator("#digits")).to_have_text(digit)
-            expect(tab.locator("#bars .likeliest")).to_contain_text(digit)
-            expect(tab.locator("#spoken")).to_contain_text(f"{digit}, ")
-            tab.keyboard.press("Escape")
-            expect(tab.locator("#digits")).to_have_text("")
-            expect(tab.locator("#hint")).to_be_visible()
-
-
 def test_digits_by_finger(browser: Browser, web: Page) -> None:
     with opened(browser, web, **PHONE) as tab:
         for digit in "457":

@@ -7,10 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import webbrowser
-from contextlib import suppress
 from pathlib import Path
+from queue import Queue
+from types import SimpleNamespace
 
 import pytest
 from conftest import Command
@@ -60,8 +60,7 @@ def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
 def test_a_taken_port_is_one_line(command: Command) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        outcome = command("draw", f"port={port}", "open=false")
-    assert outcome.code == 2
+        outcome = command("draw", f"port={port}", "open=false", code=2)
     assert outcome.err == f"error: port={port}: is taken; give another, or port=0 for a free one\n"
 
 
@@ -95,17 +94,6 @@ def test_a_page_for_the_network_takes_any_name(tmp_path: Path) -> None:
         assert page.ask("/", headers={"Host": f"{socket.gethostname()}:8000"}).status == 200
 
 
-def send(page: Page, content: bytes) -> bytes:
-    """Send bytes, and no more; give what comes back until the other side closes, or says nothing for a while."""
-    answer = b""
-    connection = socket.create_connection(("127.0.0.1", page.port), timeout=0.2)
-    with connection, suppress(TimeoutError, ConnectionError):
-        connection.sendall(content)
-        while part := connection.recv(65536):
-            answer += part
-    return answer
-
-
 def test_a_body_too_large_is_refused_before_it_comes(web: Page) -> None:
     for kind, most in (("application/octet-stream", SIDE * SIDE), ("image/png", MAX_PICTURE)):
         connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
@@ -119,10 +107,7 @@ def test_a_body_too_large_is_refused_before_it_comes(web: Page) -> None:
 
 
 def test_a_body_of_unknown_size_is_refused_when_it_is_too_large(web: Page) -> None:
-    head = f"POST {READ} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
-    chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
-    answer = send(web, head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + 2 * chunk)
-    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert web.ask(READ, iter(2 * [b"x" * 0x8000]), DRAWING).status == 413  # sent in chunks
 
 
 def test_a_body_that_never_comes_is_not_waited_for(web: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,25 +133,11 @@ def test_it_says_where_to_draw(
 
 
 def test_the_browser_is_opened_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-
-    class Browser:
-        def open(self, address: str) -> None:
-            opened.append(address)
-
+    opened: Queue[str] = Queue()
     monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(webbrowser, "get", Browser)
+    monkeypatch.setattr(webbrowser, "get", lambda: SimpleNamespace(open=opened.put))
     assert show("http://here")
-    for _ in range(100):
-        if not opened:
-            time.sleep(0.01)
-    assert opened == ["http://here"]
-
-    def none() -> None:
-        raise webbrowser.Error
-
-    monkeypatch.setattr(webbrowser, "get", none)
-    assert not show("http://here")
+    assert opened.get(timeout=10) == "http://here"
     monkeypatch.setattr(sys, "platform", "linux")
     for screen in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(screen, raising=False)

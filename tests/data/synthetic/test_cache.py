@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from digits.data.synthetic import cache, strokes
 from digits.data.synthetic.cache import prepare
-from digits.errors import UserError
 
 
 @pytest.fixture
@@ -61,9 +60,3 @@ def test_changed_code_draws_anew(tmp_path: Path, count: list[int], monkeypatch: 
     monkeypatch.setattr(cache, "MADE_BY", cache.MADE_BY[:1])
     prepare(tmp_path, "digits", 3, 1)
     assert len(count) == 6
-
-
-def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "synthetic").write_text("in the way")
-    with pytest.raises(UserError, match="cannot be written"):
-        prepare(tmp_path, "digits", 3, 1)

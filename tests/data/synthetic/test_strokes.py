@@ -6,16 +6,9 @@ from PIL import Image
 
 from digits.data.synthetic import strokes
 from digits.data.synthetic.forms import DIGITS, OTHERS
-from digits.data.synthetic.strokes import NON_DIGIT, contact_sheet, draw_digit, draw_other, parse, sample, smooth
+from digits.data.synthetic.strokes import NON_DIGIT, draw_digit, draw_other, parse, sample
 
 FORMS = [(name, form) for forms in (DIGITS, OTHERS) for name, texts in forms.items() for form in texts]
-
-
-def test_a_form_is_read_as_it_is_written() -> None:
-    form = parse("0:.1,.2 .5,0 | .5,1 ; .2,.9 .8,.9")
-    np.testing.assert_allclose(form.low, [[0, 0.2], [0.5, 0], [0.5, 1], [0.2, 0.9], [0.8, 0.9]])
-    np.testing.assert_allclose(form.high[0], [0.1, 0.2])
-    assert form.curves == (slice(0, 2), slice(1, 3), slice(3, 5))
 
 
 @pytest.mark.parametrize(("name", "form"), FORMS)
@@ -27,16 +20,6 @@ def test_every_form_gives_curves_in_its_box(name: str, form: str) -> None:
         assert np.isfinite(points).all()
         assert points.min() > -1, name
         assert points.max() < 2, name
-
-
-def test_a_curve_goes_through_its_points_and_stays_near() -> None:
-    points = np.array([[0.0, 0.0], [0.5, 0.1], [0.6, 0.8], [0.1, 1.0]])
-    curve = smooth(points)
-    for point in points:
-        assert np.linalg.norm(curve - point, axis=1).min() < 0.05
-    assert curve.min() > -0.3
-    assert curve.max() < 1.3
-    np.testing.assert_array_equal(smooth(points[:2]), points[:2])
 
 
 def test_digits_come_in_turn_and_repeat_by_their_number() -> None:
@@ -63,9 +46,3 @@ def test_a_blot_without_ink_is_an_empty_image(monkeypatch: pytest.MonkeyPatch) -
     blank = Image.new("L", (50, 50), 128)
     monkeypatch.setattr(strokes, "blot", lambda _: blank)
     assert draw_other(8, 1)[0].max() == 0
-
-
-def test_the_contact_sheet_has_every_form() -> None:
-    sheet = contact_sheet(samples=2)
-    assert {digit: len(images) for digit, images in sheet.items()} == {int(d): len(f) for d, f in DIGITS.items()}
-    assert all(images.shape[1:] == (2, 28, 28) for images in sheet.values())

@@ -3,7 +3,7 @@
 import pytest
 
 from digits.errors import UserError
-from digits.experiments.sweep.space import Interval, Search, _choices
+from digits.experiments.sweep.space import Interval, _choices
 
 
 @pytest.mark.parametrize(
@@ -12,19 +12,13 @@ from digits.experiments.sweep.space import Interval, Search, _choices
         ("choice(32, 64)", ["32", "64"]),
         ("choice([200], [300, 100])", ["[200]", "[300,100]"]),
         ("choice(onecycle, cosine)", ["onecycle", "cosine"]),
-        ("interval(0, 0.5)", Interval(0, 0.5, log=False)),
+        ("interval(0, 0.5)", Interval(0.0, 0.5, log=False)),
         ("tag(log, interval(0.001, 0.1))", Interval(0.001, 0.1, log=True)),
         ("int(interval(1, 9))", Interval(1, 9, log=False)),
     ],
 )
 def test_what_is_choices(text: str, varied: object) -> None:
-    assert _choices("data.batch_size", text) == varied
-
-
-def test_whole_numbers_stay_whole() -> None:
-    varied = _choices("data.batch_size", "int(interval(1, 9))")
-    assert isinstance(varied, Interval)
-    assert (type(varied.low), type(varied.high)) == (int, int)
+    assert repr(_choices("data.batch_size", text)) == repr(varied)  # whole numbers stay whole
 
 
 @pytest.mark.parametrize(
@@ -33,8 +27,3 @@ def test_whole_numbers_stay_whole() -> None:
 def test_what_cannot_be_varied_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"^space\.data\.batch_size="):
         _choices("data.batch_size", text)
-
-
-def test_a_trial_is_what_one_would_type() -> None:
-    search = Search(["model=sigmoid"], {"seed": ["1", "2"]})
-    assert search.trial({"seed": "2"}) == ["model=sigmoid", "seed=2"]

@@ -1,6 +1,5 @@
 """A study: its trials, over several processes and after kills, and what it leaves behind."""
 
-import csv
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ import optuna
 import pytest
 from conftest import Command, Outcome
 from optuna.trial import TrialState
+from run_folders import table
 
 from digits import runs
 from digits.config.train import TrainConfig
@@ -35,8 +35,8 @@ def arguments(tiny: list[str], tmp_path: Path) -> list[str]:
 def sweep(command: Command, arguments: list[str]) -> Command:
     """Run sweep.py on tiny data."""
 
-    def run(*more: str) -> Outcome:
-        return command("sweep", *arguments, *more)
+    def run(*more: str, code: int = 0) -> Outcome:
+        return command("sweep", *arguments, *more, code=code)
 
     return run
 
@@ -55,11 +55,6 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(studies, "train", finish)
 
 
-def table(folder: Path) -> list[dict[str, str]]:
-    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def loaded(folder: Path) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name="tiny", storage=f"sqlite:///{folder / 'study.db'}").trials
 
@@ -70,15 +65,13 @@ def test_a_sweep_leaves_a_table_pictures_and_an_experiment_and_goes_on(
 ) -> None:
     folder = tmp_path / "outputs" / "sweeps" / "tiny"
     done = sweep("trials=1", "data.synthetic_count=500")
-    assert (done.code, done.err.count("trial 0: ")) == (0, 1)
-    first = table(folder)
-    done = sweep("trials=2", "data.synthetic_count=500", "seed=7")
-    assert done.code == 2
+    assert done.err.count("trial 0: ") == 1
+    first = table(folder / "table.csv")
+    done = sweep("trials=2", "data.synthetic_count=500", "seed=7", code=2)
     assert done.err.startswith("error: seed")
     assert "as study=tiny was begun; or give study another name" in done.err
     done = sweep("trials=2", "data.synthetic_count=500")
-    assert done.code == 0
-    rows = table(folder)
+    rows = table(folder / "table.csv")
     assert rows[:1] == first
     assert [row["trial"] for row in rows] == ["0", "1"]
     best = min(rows, key=lambda row: float(row["val/loss"]))
@@ -108,17 +101,16 @@ def test_a_trial_whose_process_died_is_gone_on_with(
 
     with monkeypatch.context() as patch:
         patch.setattr(studies.PruneTrial, "on_train_epoch_end", die)
-        killed = sweep("trials=1", "trainer.max_epochs=3")
-    assert killed.code == 143
+        killed = sweep("trials=1", "trainer.max_epochs=3", code=143)
     assert killed.err.endswith("stopped. To go on, the same command\n")
     assert [trial.state for trial in loaded(folder)] == [TrialState.RUNNING]
     time.sleep(5)  # until it is stale
-    assert sweep("trials=1", "trainer.max_epochs=3").code == 0
+    sweep("trials=1", "trainer.max_epochs=3")
     failed, finished = loaded(folder)
     assert (failed.state, finished.state) == (TrialState.FAIL, TrialState.COMPLETE)
     assert failed.params == finished.params
     assert sorted(finished.intermediate_values) == [1, 2, 3]
-    (row,) = table(folder)
+    (row,) = table(folder / "table.csv")
     assert row["folder"] == "sigmoid/trial_0"
     assert "going on from" in (folder / "sigmoid" / "trial_0" / "train.log").read_text(encoding="utf-8")
 
@@ -128,14 +120,14 @@ def test_two_processes_share_a_study(sweep: Command, arguments: list[str], tmp_p
     typed = [sys.executable, str(ROOT / "src" / "sweep.py"), *arguments, "trials=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     other = subprocess.Popen(typed, env=environment, stderr=subprocess.PIPE, text=True)
-    assert sweep("trials=2").code == 0
+    sweep("trials=2")
     _, errors = other.communicate(timeout=300)
     assert other.returncode == 0, errors
     done = [trial for trial in loaded(folder) if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     assert len(done) in (2, 3)  # both may have been at their last one
     assert len({json.dumps(trial.params, sort_keys=True) for trial in done}) == len(done)
     assert len({trial.user_attrs["folder"] for trial in done}) == len(done)
-    assert Counter(row["state"] for row in table(folder)).total() == len(done)
+    assert Counter(row["state"] for row in table(folder / "table.csv")).total() == len(done)
 
 
 def test_what_diverges_is_pruned_and_a_bad_trial_too(
@@ -148,13 +140,13 @@ def test_what_diverges_is_pruned_and_a_bad_trial_too(
 
     with monkeypatch.context() as patch:
         patch.setattr(studies, "train", diverge)
-        assert sweep("trials=1", "trainer.max_epochs=2").code == 0
+        sweep("trials=1", "trainer.max_epochs=2")
     assert [one.state for one in loaded(folder)] == [TrialState.PRUNED]
     assert not (folder / "experiment").exists()
     with monkeypatch.context() as patch:
         patch.setattr(optuna.Trial, "should_prune", lambda _: True)
-        assert sweep("trials=2", "trainer.max_epochs=2").code == 0
-    pruned = table(folder)[1]
+        sweep("trials=2", "trainer.max_epochs=2")
+    pruned = table(folder / "table.csv")[1]
     assert (pruned["state"], pruned["epochs"]) == ("pruned", "1")
     assert not (folder / pruned["folder"] / "checkpoints").exists()  # or resume=auto would go on with it
 
@@ -163,7 +155,6 @@ def test_a_database_that_cannot_be_used_is_one_line(sweep: Command, tmp_path: Pa
     file = tmp_path / "outputs" / "sweeps" / "tiny" / "study.db"
     file.parent.mkdir(parents=True)
     file.write_text("no database" * 100)
-    done = sweep()
-    assert done.code == 2
+    done = sweep(code=2)
     assert done.err.startswith(f"error: {file}: cannot be used as the study's database (")
     assert done.err.count("\n") == 1
