@@ -248,8 +248,6 @@ def all_settings(schema: type, prefix: str = "") -> dict[str, Any]:
     """Return the type of every setting by its dotted key, those of all the names that a group has."""
     types: dict[str, Any] = {}
     for name, hint in get_type_hints(schema).items():
-        if name == "PREFIX":
-            continue
         types[prefix + name] = hint
         for settings in GROUPS.get(name, {name: hint}).values():
             if isinstance(settings, type) and is_dataclass(settings):

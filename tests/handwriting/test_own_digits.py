@@ -84,7 +84,7 @@ def test_each_batch_has_its_share_before_the_negatives(own: Path, tiny: list[str
     assert data.train_set.labels[own_part[0] : own_part[-1] + 1].tolist() == list(range(10))
     assert data.train_set.labels[data.shares[3].images[0]] == NON_DIGIT
     assert data.images_in(0) == 512 + data.steps(1) * (26 + 13 + 13)
-    assert {kind: len(images) for kind, images in data.synthetic.items()} == {"digits": 4, "negatives": 4}
+    assert {kind: len(images.labels) for kind, images in data.synthetic.items()} == {"digits": 4, "negatives": 4}
 
 
 def test_a_run_learns_them_from_where_the_network_stood(own: Path, train_tiny: Train) -> None:

@@ -26,10 +26,8 @@ def reader() -> Reader:
 @pytest.fixture
 def read(reader: Reader) -> Read:
     def one(picture: Image.Image, digits: str = "auto", reject: bool = True) -> str:
-        (rows,) = Recognizer(reader, shipped_finder(), digits, reject).read(
-            [find(brightness(picture), shipped_finder())]
-        )
-        return answer(rows)
+        recognizer = Recognizer(reader, shipped_finder(), digits, reject)
+        return answer(recognizer.read(recognizer.find(brightness(picture))))
 
     return one
 
@@ -74,8 +72,7 @@ def test_faint_ink_alone_on_a_small_picture_is_a_digit(reader: Reader, side: int
         return ink, np.zeros((1, 3, *(edge // 2 for edge in pictures.shape[2:])), np.float32)
 
     found = find(brightness(page([("1", side / 4, side / 4)], size=(side, side), height=side // 2)), unsure)
-    (rows,) = Recognizer(reader, shipped_finder()).read([found])
-    assert answer(rows) == read
+    assert answer(Recognizer(reader, shipped_finder()).read(found)) == read
 
 
 @pytest.mark.parametrize("name", ["plus", "star", "E", "H", "hash", "heart", "K"])
@@ -98,9 +95,9 @@ def test_a_letter_between_digits_is_marked(read: Read) -> None:
 def test_a_page_that_lies_on_its_side_is_turned(reader: Reader, turns: int) -> None:
     upright = brightness(page([*row("5824", top=20), *row("7369", top=130)], size=(300, 240)))
     recognizer = Recognizer(reader, shipped_finder())
-    (expected,) = recognizer.read([recognizer.find(upright)])
+    expected = recognizer.read(recognizer.find(upright))
     lying = np.ascontiguousarray(np.rot90(upright, turns))
-    (rows,) = recognizer.read([recognizer.find(lying)])
+    rows = recognizer.read(recognizer.find(lying))
     assert answer(rows) == answer(expected) == "5824/7369"
     first = upright[expected[0][0].box.slices]
     assert np.array_equal(lying[rows[0][0].box.slices], np.rot90(first, turns))

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from digits.errors import require
 
@@ -67,8 +67,14 @@ def distinct(expected: str, choices: Callable[[Any], bool] = bool) -> Rule:
 class Settings:
     """Base of the dataclasses: checks each value by the rule beside its type, where it is not null."""
 
-    PREFIX: ClassVar[str] = ""
-    """What stands before a setting's name on the command line, such as `data.`."""
+    prefix = ""
+    """What stands before a setting's name on the command line, such as `data.`; said once, as an argument of a group's
+    base class."""
+
+    def __init_subclass__(cls, prefix: str = "") -> None:
+        """Keep a group's prefix."""
+        super().__init_subclass__()
+        cls.prefix = prefix or cls.prefix
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -80,4 +86,4 @@ class Settings:
             value = getattr(self, name)
             for rule in getattr(hint, "__metadata__", ()) if value is not None else ():
                 null = ", or null" if type(None) in get_args(get_args(hint)[0]) else ""
-                require(rule.allows(value), self.PREFIX + name, value, rule.expected + null)
+                require(rule.allows(value), self.prefix + name, value, rule.expected + null)

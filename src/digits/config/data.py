@@ -19,10 +19,8 @@ Count = Annotated[int | None, between(1, MAX_COUNT)]
 
 
 @dataclass
-class DataConfig(Settings):
+class DataConfig(Settings, prefix="data."):
     """What is trained on; its name is that of its file in conf/data/."""
-
-    PREFIX = "data."
 
     name: str
     dir: str
@@ -127,10 +125,8 @@ class MNISTConfig(DataConfig):
 
 
 @dataclass
-class AugmentConfig(Settings):
+class AugmentConfig(Settings, prefix="augment."):
     """How training images are changed; its name is that of its file in conf/augment/."""
-
-    PREFIX = "augment."
 
     name: str
 

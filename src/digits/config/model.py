@@ -13,10 +13,8 @@ PIXELS, CLASSES = 28 * 28, 10
 
 
 @dataclass
-class ModelConfig(Settings):
+class ModelConfig(Settings, prefix="model."):
     """The network; its name is that of its file in conf/model/."""
-
-    PREFIX = "model."
 
     name: str
 
@@ -53,10 +51,8 @@ class MLPConfig(ModelConfig):
 
 
 @dataclass
-class OptimizerConfig(Settings):
+class OptimizerConfig(Settings, prefix="optimizer."):
     """The optimizer; its name is that of its file in conf/optimizer/."""
-
-    PREFIX = "optimizer."
 
     name: str
     learning_rate: Annotated[float, between(0, above=True)]
@@ -84,9 +80,7 @@ class LBFGSConfig(OptimizerConfig):
 
 
 @dataclass
-class ScheduleConfig(Settings):
+class ScheduleConfig(Settings, prefix="schedule."):
     """How the learning rate changes from step to step; its name is that of its file in conf/schedule/."""
-
-    PREFIX = "schedule."
 
     name: str

@@ -40,19 +40,15 @@ DURATION = pattern(
 
 
 @dataclass
-class EarlyStoppingConfig(Settings):
+class EarlyStoppingConfig(Settings, prefix="trainer.early_stopping."):
     """When to stop before the last epoch."""
-
-    PREFIX = "trainer.early_stopping."
 
     patience: Annotated[int | None, between(1)]
 
 
 @dataclass
-class TrainerConfig(Settings):
+class TrainerConfig(Settings, prefix="trainer."):
     """Where and how long to train."""
-
-    PREFIX = "trainer."
 
     accelerator: Annotated[str, one_of("auto", "cpu", "gpu")]
     precision: Annotated[str, one_of("32-true", "bf16-mixed", "16-mixed")]

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from digits.data.augmentation import Distortion, DistortionParams
 
@@ -93,29 +92,3 @@ class Chunk:
             self.distortion,
             params,
         )
-
-
-class ResidentImages(Dataset[IndexedBatch]):
-    """Images and labels in memory; a whole chunk is taken with one indexing operation.
-
-    Args:
-        images: uint8 [N, 28, 28].
-        labels: int64 [N].
-    """
-
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
-        self.images = images
-        self.labels = labels
-
-    def __getitem__(self, indices: Tensor) -> IndexedBatch:
-        """Return the images, uint8 [n, 28, 28], and labels, int64 [n], of n indices, and these."""
-        indices = indices.to(self.images.device)
-        return self.images[indices], self.labels[indices], indices
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.images)
-
-    def to(self, device: torch.device) -> "ResidentImages":
-        """Return them in the memory of a device."""
-        return ResidentImages(self.images.to(device), self.labels.to(device))

@@ -8,12 +8,12 @@ import lightning.pytorch as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from digits.config.data import AugmentConfig, DataConfig, DistortionConfig, MNISTConfig
 from digits.data import mnist, sources
 from digits.data.augmentation import Distortion
-from digits.data.chunks import Batch, Chunk, IndexedBatch, ResidentImages
+from digits.data.chunks import Batch, Chunk, IndexedBatch
 from digits.data.sampler import ChunkLoader, ChunkSampler, Share
 from digits.data.synthetic import cache
 from digits.files import project_path
@@ -55,9 +55,9 @@ class MNISTDataModule(L.LightningDataModule):
         self.seed = seed
         self.processes = processes
         self.folder = project_path(config.dir)
-        self.synthetic: dict[str, ResidentImages] = {}
+        self.synthetic: dict[str, Batch] = {}
         """For validation, where training has a share of them: `digits` and `negatives`."""
-        self.own: ResidentImages | None = None
+        self.own: Batch | None = None
         """The user's own digits, where training has a share of them."""
         self.distortion: Distortion | None = None
         self.losses: Tensor
@@ -93,15 +93,14 @@ class MNISTDataModule(L.LightningDataModule):
         if config.synthetic_per_batch:
             self._add(parts, self._drawn("digits"), config.synthetic_per_batch)
         if config.own_per_batch:
-            own = _tensors(own_digits.read(Path(config.own_digits or self.folder / "own_digits"), shipped_finder()))
-            self.own = ResidentImages(*own)
-            self._add(parts, own, config.own_per_batch)
+            folder = Path(config.own_digits or self.folder / "own_digits")
+            self.own = _tensors(own_digits.read(folder, shipped_finder()))
+            self._add(parts, self.own, config.own_per_batch)
         if config.negatives_per_batch:
             self._add(parts, self._drawn("negatives"), config.negatives_per_batch)
         self.losses = torch.full((len(used),), math.inf)
-        self.train_set = ResidentImages(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
-        self.val_set = ResidentImages(train.images[held_out], train.labels[held_out])
-        self.test_set = ResidentImages(*test)
+        self.train_set = Batch(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+        self.val_set, self.test_set = Batch(train.images[held_out], train.labels[held_out]), test
 
     def _read(self) -> tuple[Batch, Batch]:
         """Return the training and the test images."""
@@ -114,7 +113,7 @@ class MNISTDataModule(L.LightningDataModule):
     def _drawn(self, kind: str) -> Batch:
         """Return synthetic images to train on, and keep a tenth as many others to validate with."""
         count = self.config.synthetic_count
-        self.synthetic[kind] = ResidentImages(*cache.prepare(self.folder, kind, -(-count // 10), VALIDATION_SEED))
+        self.synthetic[kind] = Batch(*cache.prepare(self.folder, kind, -(-count // 10), VALIDATION_SEED))
         return Batch(*cache.prepare(self.folder, kind, count, TRAINING_SEED))
 
     def _add(self, parts: list[Batch], part: Batch, per_batch: int) -> None:
@@ -170,7 +169,7 @@ class MNISTDataModule(L.LightningDataModule):
             self.losses.copy_(state_dict["losses"])
             self.ranked = state_dict["ranked"]
 
-    def train_dataloader(self) -> DataLoader[IndexedBatch]:
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Return the training images in shuffled chunks."""
         device = self._trainer.strategy.root_device
         self.losses = self.losses.to(device)
@@ -184,14 +183,14 @@ class MNISTDataModule(L.LightningDataModule):
             lambda: self._trainer.current_epoch,
             device,
         )
-        return ChunkLoader(self.train_set.to(device), sampler)
+        return ChunkLoader(_resident(self.train_set, device), sampler)
 
-    def val_dataloader(self) -> list[DataLoader[IndexedBatch]]:
+    def val_dataloader(self) -> list[DataLoader[tuple[Tensor, ...]]]:
         """Return the validation images in order: MNIST's, and the synthetic digits where there are some."""
         synthetic = [self.synthetic["digits"]] if "digits" in self.synthetic else []
         return [self._in_order(images) for images in (self.val_set, *synthetic)]
 
-    def test_dataloader(self) -> DataLoader[IndexedBatch]:
+    def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Return the test images in order."""
         return self._in_order(self.test_set)
 
@@ -213,9 +212,14 @@ class MNISTDataModule(L.LightningDataModule):
     def _trainer(self) -> L.Trainer:
         return cast(L.Trainer, self.trainer)
 
-    def _in_order(self, images: ResidentImages) -> DataLoader[IndexedBatch]:
-        pieces: tuple[Tensor, ...] = torch.arange(len(images)).split(EVALUATION_BATCH_SIZE)
-        return DataLoader(images.to(self._trainer.strategy.root_device), batch_size=None, sampler=pieces)
+    def _in_order(self, images: Batch) -> DataLoader[tuple[Tensor, ...]]:
+        resident = _resident(images, self._trainer.strategy.root_device)
+        return DataLoader(resident, batch_size=None, sampler=resident.tensors[2].split(EVALUATION_BATCH_SIZE))
+
+
+def _resident(images: Batch, device: torch.device) -> TensorDataset:
+    """Return images, labels and indices in a device's memory; a chunk of them is one indexing operation."""
+    return TensorDataset(*(tensor.to(device) for tensor in (*images, torch.arange(len(images.labels)))))
 
 
 def _tensors(images: ImageSet) -> Batch:

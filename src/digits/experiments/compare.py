@@ -24,13 +24,10 @@ from digits.files import csv_text, made_folder, markdown_table, project_path, sh
 from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
 from digits.models.build import build_network
 from digits.reading.reader import Reader, shipped_finder
-from digits.reading.recognize import Recognizer, read_pages
+from digits.reading.recognize import Recognizer
 from digits.reading.score import Result, find_pages
 from digits.training.resume import load_settings
 from digits.training.run import train
-
-PICTURES_TOGETHER = 32
-"""Opened and kept while every network reads them."""
 
 TAGS = {
     "test_accuracy": "test/accuracy",
@@ -161,12 +158,11 @@ def _read(rows: list[Row], pictures: list[Labelled], errors: list[UserError]) ->
     models = [folder / runs.MODEL_FILE for row in rows for folder in row.folders.values()]
     recognizers = [Recognizer(Reader(model), shipped_finder()) for model in models if digits]
     correct = [0] * len(recognizers)
-    count, pages = 0, find_pages(digits, shipped_finder(), errors)
-    while batch := list(itertools.islice(pages, PICTURES_TOGETHER)):
-        count += len(batch)
+    count = 0
+    for picture, page in find_pages(digits, shipped_finder(), errors):
+        count += 1
         for number, recognizer in enumerate(recognizers):
-            predictions = read_pages(recognizer, batch)
-            correct[number] += sum(Result(picture, digits_read).is_correct for picture, _, digits_read in predictions)
+            correct[number] += Result(picture, recognizer.read(page)).is_correct
     shares = iter(correct)
     for row in rows if count else []:
         row.own_handwriting = [next(shares) / count for _ in row.folders]

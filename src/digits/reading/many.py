@@ -18,7 +18,7 @@ from digits.handwriting.normalize import in_mnist_form
 from digits.handwriting.page import Page
 from digits.reading.predictions import Prediction, of_image, of_picture, printable
 from digits.reading.reader import PageReader, Reader
-from digits.reading.recognize import Recognizer, Rows, read_pages
+from digits.reading.recognize import Recognizer, Rows
 
 WORTH_IT = 2.0
 """Seconds of work on one core from which on processes on the others are started, which takes half a second."""
@@ -65,17 +65,15 @@ def read(
         sources: the pictures.
         errors: where to add what cannot be read.
     """
-
-    def pages() -> Iterator[tuple[tuple[Path, float], Page]]:
-        for source in sources:
-            try:
-                reduction, pixels = source.open()
-                yield (source.name, reduction), recognizer.find(pixels)
-            except UserError as error:
-                errors.append(error)
-
-    for (name, reduction), page, rows in read_pages(recognizer, pages()):
-        yield of_picture(name, rows, reduction), page, rows
+    for source in sources:
+        try:
+            reduction, pixels = source.open()
+            page = recognizer.find(pixels)
+        except UserError as error:
+            errors.append(error)
+            continue
+        rows = recognizer.read(page)
+        yield of_picture(source.name, rows, reduction), page, rows
 
 
 def read_array(recognizer: Recognizer, file: Path) -> Read:

@@ -1,9 +1,7 @@
 """Read the digits that were found on pictures, and tell non-digits from digits."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,14 +62,6 @@ not where its longer side has at most so many pixels: it is cut out of a page, a
 FEW, MANY = 3, 400
 """Digits that say something of how a page lies; more are a texture, whose reading would take long."""
 
-PICTURES_TOGETHER = 512
-"""How many pictures go through the network together."""
-
-PIXELS_TOGETHER = 8_000_000
-"""How many of the pictures' pixels are in memory at once; each takes about 20 bytes."""
-
-What = TypeVar("What")
-
 Rows = list[list[Digit]]
 """From top to bottom, each from left to right."""
 
@@ -102,14 +92,12 @@ class Recognizer:
         """Find the digits of a picture, float32 [height, width], 0 to 255."""
         return find(brightness, self.finder, 0 if self.rotate == "auto" else int(self.rotate) // 90)
 
-    def read(self, pages: list[Page]) -> list[Rows]:
-        """Read the digits of each page, all together; no rows where there is no ink."""
-        places = [self._places(page) for page in pages]
-        digits = iter(self._look([(page, place) for page, found in zip(pages, places, strict=True) for place in found]))
-        read = [[next(digits) for _ in found] for found in places]
+    def read(self, page: Page) -> Rows:
+        """Read the digits of a page; no rows where there is no ink."""
+        digits = self._look(page, self._places(page))
         if self.rotate == "auto" and self.digits == "auto":
-            read = [self._turned(page, digits) for page, digits in zip(pages, read, strict=True)]
-        return [self._in_rows(digits) for digits in read]
+            digits = self._turned(page, digits)
+        return self._in_rows(digits)
 
     def _places(self, page: Page) -> list[Found]:
         if self.digits == "auto" and page.digits:
@@ -136,16 +124,16 @@ class Recognizer:
         best, most = digits, sum(lying) / len(digits) + CLEARLY
         for turns in (1, 2, 3):
             other = find(page.brightness, self.finder, turns)
-            read = self._look([(other, place) for place in other.digits])
+            read = self._look(other, other.digits)
             sense = _sense(read)
             if len(sense) >= FEW and sum(sense) >= sum(lying) and sum(sense) / len(read) > most:
                 best, most = read, sum(sense) / len(read)
         return best
 
-    def _look(self, places: list[tuple[Page, Found]]) -> list[Digit]:
+    def _look(self, page: Page, places: list[Found]) -> list[Digit]:
         if not places:
             return []
-        images = np.stack([place.image for _, place in places])
+        images = np.stack([place.image for place in places])
         probabilities = self.reader.probabilities(images)
         return [
             Digit(
@@ -155,29 +143,10 @@ class Recognizer:
                 row,
                 bool(row.max() < self.threshold),
             )
-            for (page, place), image, row in zip(places, images, probabilities, strict=True)
+            for place, image, row in zip(places, images, probabilities, strict=True)
         ]
 
 
 def _sense(digits: list[Digit]) -> list[float]:
     """Return how sure both networks are of each digit that is not rejected, from 0 to 1."""
     return [digit.confidence * digit.place.sureness for digit in digits if not digit.rejected]
-
-
-def read_pages(recognizer: Recognizer, pages: Iterable[tuple[What, Page]]) -> Iterator[tuple[What, Page, Rows]]:
-    """Read pages, many small ones or a few large ones together; returns each back with what it is and its digits."""
-    waiting: list[tuple[What, Page]] = []
-
-    def together() -> Iterator[tuple[What, Page, Rows]]:
-        predictions = recognizer.read([page for _, page in waiting])
-        yield from ((what, page, rows) for (what, page), rows in zip(waiting, predictions, strict=True))
-        waiting.clear()
-
-    pixels = 0
-    for what, page in pages:
-        waiting.append((what, page))
-        pixels += page.brightness.size
-        if len(waiting) == PICTURES_TOGETHER or pixels > PIXELS_TOGETHER:
-            yield from together()
-            pixels = 0
-    yield from together()

@@ -19,7 +19,7 @@ from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
 from digits.handwriting.page import Page, find
 from digits.reading.explain import grey, sheet
 from digits.reading.reader import PageReader, Reader, find_finder, find_model
-from digits.reading.recognize import Recognizer, Rows, read_pages
+from digits.reading.recognize import Recognizer, Rows
 
 CELL, COLUMNS, MAX_MISREAD = 110, 10, 300
 """The sheet's: pixels of a picture's side, pictures a line, two for each that was misread, and of these at most."""
@@ -77,9 +77,7 @@ def score(config: ScoreConfig) -> None:
     recognizer = Recognizer(reader, finder, config.digits)
     out = made_folder("outputs_dir", project_path(config.outputs_dir) / "score")
     sys.stderr.write(f"reading with {reader.title}\n")
-    results = [
-        Result(picture, rows) for picture, _, rows in read_pages(recognizer, find_pages(pictures, finder, errors))
-    ]
+    results = [Result(picture, recognizer.read(page)) for picture, page in find_pages(pictures, finder, errors)]
     if results:
         figures = summary(results)
         sys.stdout.write(report(figures))

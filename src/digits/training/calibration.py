@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from digits.config.model import CLASSES
-from digits.data.chunks import ResidentImages
+from digits.data.chunks import Batch
 from digits.data.datamodule import EVALUATION_BATCH_SIZE, MNISTDataModule
 from digits.training.classifier import DigitClassifier
 from digits.training.loss import probabilities
@@ -41,7 +41,7 @@ def calibrate(classifier: DigitClassifier, data: MNISTDataModule) -> tuple[Calib
         The calibration, and its figures by their tags: `val/temperature`, `val/reject_below`, and the shares of
         the validation's digits and of its negatives, where there are some, that are rejected.
     """
-    if not len(data.val_set):
+    if not len(data.val_set.labels):
         return Calibration(), {}
     logits = logits_of(classifier, data.val_set)
     temperature = fit_temperature(logits, data.val_set.labels)
@@ -84,7 +84,7 @@ def confidence_figures(probabilities: Tensor, labels: Tensor, stage: str) -> dic
 
 
 @torch.no_grad()
-def logits_of(classifier: DigitClassifier, images: ResidentImages) -> Tensor:
+def logits_of(classifier: DigitClassifier, images: Batch) -> Tensor:
     """Return the logits, float32, on the CPU, of all images."""
     classifier.eval()
     batches = images.images.unsqueeze(1).split(EVALUATION_BATCH_SIZE)

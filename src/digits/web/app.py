@@ -5,14 +5,14 @@ that site may (a CORS preflight), and nothing here says so.
 """
 
 import asyncio
+import mimetypes
 import shlex
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from anyio import CapacityLimiter
@@ -22,8 +22,9 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from digits.errors import UserError
 from digits.files import ROOT, shown
@@ -50,14 +51,6 @@ PREVIEW = 840
 """Pixels of the longer side of what the page shows of a picture file: as many as its canvas has on most screens."""
 
 PAGE = Path(__file__).with_name("page")
-
-FILES = {
-    "/": ("index.html", "text/html"),
-    "/draw.css": ("draw.css", "text/css"),
-    "/draw.js": ("draw.js", "text/javascript"),
-    "/pad.js": ("pad.js", "text/javascript"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
 """All that the page is made of; nothing else is served."""
 
 OWN_DIGITS = ROOT / "data" / "own_digits"
@@ -66,28 +59,15 @@ OWN_DIGITS = ROOT / "data" / "own_digits"
 TEACH = "python src/train.py experiment=my_hand"
 """What makes a network learn them, in the project's folder."""
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Question:
-    """A drawing or a picture file, and how to read it."""
-
-    content: bytes
-    is_drawing: bool
-    """Whether the content is the brightness of SIDE x SIDE pixels, and no file."""
-    digits: str
-    """`auto`, or `one`: all ink is one digit."""
-
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read on it."""
+    """What was read on a drawing or a picture file."""
 
+    source: NDArray[np.uint8] | Picture
+    """The brightness of the drawing, [SIDE, SIDE], or the picture that the file has."""
     digits: list[Digit]
     prediction: Prediction
-    picture: Picture | None
-    """The picture that the file has; None for a drawing."""
 
 
 def application(reader: Reader, folder: Path | None) -> Starlette:
@@ -98,12 +78,14 @@ def application(reader: Reader, folder: Path | None) -> Starlette:
         folder: where drawings are saved; None for OWN_DIGITS.
     """
     endpoints = _Endpoints(reader, folder)
-    routes = [Route(path, partial(_file, PAGE / name, kind)) for path, (name, kind) in FILES.items()]
-    routes += [
-        Route("/read", endpoints.read, methods=["POST"]),
-        Route("/save", endpoints.save, methods=["POST"]),
-    ]
-    return Starlette(routes=routes)
+    mimetypes.add_type("text/javascript", ".js")  # Windows may have another, which no browser would run
+    return Starlette(
+        routes=[
+            Route("/read", endpoints.read, methods=["POST"]),
+            Route("/save", endpoints.save, methods=["POST"]),
+            Mount("/", StaticFiles(directory=PAGE, html=True)),
+        ]
+    )
 
 
 class _Endpoints:
@@ -117,31 +99,29 @@ class _Endpoints:
 
     async def read(self, request: Request) -> Response:
         """Return what is read on a drawing or a picture file."""
-        return JSONResponse(await self._about(request, lambda question: _as_json(_read(self.reader, question))))
+        return JSONResponse(await self._about(request, _as_json))
 
     async def save(self, request: Request) -> Response:
         """Save a drawing, or a digit of it, under its right label."""
         label, place = _number(request, "label", 9), _number(request, "digit", 999)
-        saved = await self._about(request, lambda question: self._saved(question, label, place))
+        saved = await self._about(request, lambda reading: self._saved(reading, label, place))
         return JSONResponse(saved, status_code=201)
 
-    def _saved(self, question: Question, label: int, place: int) -> dict[str, Any]:
-        reading = _read(self.reader, question)
-        digits = reading.digits
-        if place >= len(digits):
-            raise HTTPException(422, f"digit={place}: there are {len(digits)} digits on it, the first one is 0")
-        path = own_digits.save(self.folder, label, _cut_out(question, reading, digits[place]))
+    def _saved(self, reading: Reading, label: int, place: int) -> dict[str, Any]:
+        if place >= len(reading.digits):
+            raise HTTPException(422, f"digit={place}: there are {len(reading.digits)} digits on it, the first one is 0")
+        path = own_digits.save(self.folder, label, _cut_out(reading, place))
         return {"file": shown(path), "saved": len(own_digits.pictures(self.folder)), "command": self.command}
 
-    async def _about(self, request: Request, answer: Callable[[Question], T]) -> T:
-        """Receive what a request is about, and work the answer out in a thread."""
+    async def _about(self, request: Request, answer: Callable[[Reading], dict[str, Any]]) -> dict[str, Any]:
+        """Receive what a request is about, and read it and work the answer out in a thread."""
         kind = request.headers.get("content-type", "").lower()
         digits = request.query_params.get("digits", "auto")
         if digits not in ("auto", "one"):
             raise HTTPException(400, f"digits={digits}: must be auto or one")
 
-        def work(content: bytes, is_drawing: bool) -> T:
-            return answer(Question(content, is_drawing, digits))
+        def work(content: bytes, is_drawing: bool) -> dict[str, Any]:
+            return answer(_read(self.reader, content, is_drawing, digits))
 
         try:
             if kind == "application/octet-stream":
@@ -158,10 +138,6 @@ class _Endpoints:
         except ClientDisconnect as error:
             raise HTTPException(400, "the request was cut off") from error
         raise HTTPException(415, "send a drawing as application/octet-stream, or a picture file as image/...")
-
-
-async def _file(path: Path, kind: str, _: Request) -> Response:
-    return FileResponse(path, media_type=kind)
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -188,26 +164,28 @@ def _number(request: Request, key: str, most: int) -> int:
     return int(text)
 
 
-def _read(reader: Reader, question: Question) -> Reading:
-    if question.is_drawing:
-        picture = None
-        pixels = np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE).astype(np.float32)
+def _read(reader: Reader, content: bytes, is_drawing: bool, digits: str) -> Reading:
+    """Read the brightness of SIDE x SIDE pixels, or a picture file."""
+    source: NDArray[np.uint8] | Picture
+    if is_drawing:
+        source = np.frombuffer(content, dtype=np.uint8).reshape(SIDE, SIDE)
+        pixels, reduction = source.astype(np.float32), 1.0
     else:
-        picture = picture_of(question.content)
-        pixels = brightness(picture.image)
-    rotate = "0" if question.is_drawing else "auto"  # a drawing lies upright, and three more looks would take 30 ms
-    recognizer = Recognizer(reader, shipped_finder(), question.digits, rotate=rotate)
-    (rows,) = recognizer.read([recognizer.find(pixels)])
-    prediction = of_picture(Path("picture"), rows, picture.reduction if picture else 1.0)
-    return Reading([digit for row in rows for digit in row], prediction, picture)
+        source = picture_of(content)
+        pixels, reduction = brightness(source.image), source.reduction
+    rotate = "0" if is_drawing else "auto"  # a drawing lies upright, and three more looks would take 30 ms
+    recognizer = Recognizer(reader, shipped_finder(), digits, rotate=rotate)
+    rows = recognizer.read(recognizer.find(pixels))
+    return Reading(source, [digit for row in rows for digit in row], of_picture(Path("picture"), rows, reduction))
 
 
 def _as_json(reading: Reading) -> dict[str, Any]:
     """Return what was read under the names that predict's JSON has; images and bytes in base64, boxes in pixels."""
+    picture = reading.source if isinstance(reading.source, Picture) else None
     return {
         "answer": reading.prediction.answer,
         "reason": reading.prediction.reason,
-        "size": [reading.picture.width, reading.picture.height] if reading.picture else [SIDE, SIDE],
+        "size": [picture.width, picture.height] if picture else [SIDE, SIDE],
         "digits": [
             {
                 **record,
@@ -216,7 +194,7 @@ def _as_json(reading: Reading) -> dict[str, Any]:
             }
             for record, digit in zip(reading.prediction.digits, reading.digits, strict=True)
         ],
-        "preview": None if reading.picture is None else _base64(_preview(reading.picture.image)),
+        "preview": _base64(_preview(picture.image)) if picture else None,
     }
 
 
@@ -232,9 +210,9 @@ def _base64(content: bytes) -> str:
     return b64encode(content).decode("ascii")
 
 
-def _cut_out(question: Question, reading: Reading, digit: Digit) -> NDArray[np.uint8]:
+def _cut_out(reading: Reading, place: int) -> NDArray[np.uint8]:
     """Return the picture to save, dark ink on light: a drawing as it is, or the ink of one of several digits."""
-    if question.is_drawing and len(reading.digits) == 1:
-        return np.frombuffer(question.content, dtype=np.uint8).reshape(SIDE, SIDE)
-    ink = digit.place.cropped
+    if isinstance(reading.source, np.ndarray) and len(reading.digits) == 1:
+        return reading.source
+    ink = reading.digits[place].place.cropped
     return np.asarray(255 - 255 * np.pad(ink, max(ink.shape) // 4), dtype=np.uint8)
