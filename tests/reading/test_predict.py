@@ -127,9 +127,9 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
         (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished"),
         (["img=[{seven},{tmp}/b.png]", "annotate=a.png"], "annotate=a.png: is one picture, and img= names 2"),
         (["img={seven}", "out={tmp}/a", "annotate={tmp}/a"], "is where the predictions go; give another name"),
-        (["img={tmp}/a.npz", "run=shipped", "explain={tmp}/s"], "explain: is for picture files, and "),
-        (["img={tmp}/a.npz", "run=shipped", "annotate={tmp}/s"], "annotate: is for picture files, and "),
-        (["img={seven}", "run=shipped", "accelerator=gpu"], "accelerator=gpu: "),
+        (["img={tmp}/a.npz", "run=shipped", "explain={tmp}/s"], "error: explain: is for picture files, and "),
+        (["img={tmp}/a.npz", "run=shipped", "annotate={tmp}/s"], "error: annotate: is for picture files, and "),
+        (["img={seven}", "run=shipped", "accelerator=gpu"], "error: accelerator=gpu: "),
         (["img={seven}", "annotate={seven}"], "would be written over, and is to be read"),
         (["img={seven}", "explain={seven}"], "seven.png: cannot be made (File exists); give a folder"),
     ],
@@ -145,3 +145,4 @@ def test_wrong_input_is_one_line(
     assert message in outcome.err
     assert outcome.err.count("\n") == 1
     assert outcome.out == ""
+    assert not (tmp_path / "s").exists()

@@ -167,6 +167,12 @@ def test_no_other_file_is_served(web: Page, folder: str) -> None:
     assert web.ask(folder).status == 404
 
 
+def test_a_picture_that_would_fill_the_memory_is_refused(web: Page) -> None:
+    answer = web.ask(READ, png(Image.new("1", (30_000, 30_000))), PICTURE)
+    assert answer.status == 422
+    assert "at most 64000000 are read" in answer.text
+
+
 @pytest.mark.parametrize("what", ["read", "save"])
 def test_a_crash_of_ours_is_no_end(
     web: Page, what: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -12,9 +12,6 @@ from digits.data.augmentation import Distortion, DistortionParams
 SCALED_TOGETHER = 512
 """Images; as float32 they are 1.6 MB, which a core's cache holds."""
 
-IndexedBatch = tuple[Tensor, Tensor, Tensor]
-"""Images, labels and indices."""
-
 
 class Batch(NamedTuple):
     """Images and their labels."""

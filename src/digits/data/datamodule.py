@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from digits.config.data import AugmentConfig, DataConfig, DistortionConfig, MNISTConfig
 from digits.data import mnist, sources
 from digits.data.augmentation import Distortion
-from digits.data.chunks import Batch, Chunk, IndexedBatch
+from digits.data.chunks import Batch, Chunk
 from digits.data.sampler import ChunkLoader, ChunkSampler, Share
 from digits.data.synthetic import cache
 from digits.files import project_path
@@ -194,7 +194,7 @@ class MNISTDataModule(L.LightningDataModule):
         """Return the test images in order."""
         return self._in_order(self.test_set)
 
-    def on_after_batch_transfer(self, batch: IndexedBatch, dataloader_idx: int) -> Chunk:
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor, Tensor], dataloader_idx: int) -> Chunk:
         """Make a chunk of images, labels and indices; training images are distorted."""
         trainer = self._trainer
         if not trainer.training:
