@@ -39,11 +39,13 @@ def test_who_knows_the_page_has_no_loss_and_finds_every_digit() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_a_killed_run_ends_as_an_undisturbed_one_which_leaves_a_network(
-    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, data_dir: Path, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("digits.training.interrupt.CHECKPOINT_EVERY", 0)
     typed = [*FEW, f"data.dir={data_dir}", f"outputs_dir={tmp_path}", "trainer.accelerator=cpu"]
+    typed.append(f"trainer.precision={precision}")
     with pytest.raises(Killed):
         fitted([*typed, "run_name=killed"], [Kill(CHUNK, 3)])
     killed = fitted([*typed, "run_name=killed", "resume=auto"])
