@@ -25,7 +25,7 @@ class PageNet(nn.Module):
         self.up = nn.ModuleList(_block(deep + shallow, shallow) for shallow, deep in itertools.pairwise(CHANNELS))
         self.ink = nn.Conv2d(CHANNELS[0], 4, 1)
         self.votes = nn.Conv2d(CHANNELS[0], 3, 1)
-        self.to(memory_format=torch.channels_last)  # in which a step is a quarter faster on a CPU
+        self.to(memory_format=torch.channels_last)  # which its maps then are too: a step is a quarter faster on a CPU
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Return what each pixel is.
@@ -38,7 +38,7 @@ class PageNet(nn.Module):
             their digit, x and y, and the logarithm of its longer side, both over the USUAL_SIZE of
             handwriting/grouping.py, [N, 3, height/2, width/2].
         """
-        values = F.pixel_unshuffle(2 * pictures - 1, 2).contiguous(memory_format=torch.channels_last)
+        values = F.pixel_unshuffle(2 * pictures - 1, 2)
         levels = []
         for number, block in enumerate(self.down):
             values = block(F.max_pool2d(values, 2) if number else values)
