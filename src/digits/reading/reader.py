@@ -69,7 +69,7 @@ class Network:
         onnxruntime.set_default_logger_severity(4)  # what it would print, the error below says in a line
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.enable_mem_pattern = False  # a plan for each shape that was seen: pictures have many
+        options.enable_mem_pattern = False  # it plans for one shape, and pictures have many
         _bound_memory()
         options.add_session_config_entry("session.use_env_allocators", "1")
         try:
