@@ -8,7 +8,7 @@ from drawn_pages import Array, brightness, page, row, shade
 from PIL import Image, ImageDraw
 
 from digits.handwriting.page import find
-from digits.reading.reader import SHIPPED, Reader, shipped_finder
+from digits.reading.reader import SHIPPED, SHIPPED_PAGES, PageReader, Reader, shipped_finder
 from digits.reading.recognize import Recognizer, Rows
 
 Read = Callable[..., str]
@@ -101,6 +101,22 @@ def test_a_page_that_lies_on_its_side_is_turned(reader: Reader, turns: int) -> N
     assert answer(rows) == answer(expected) == "5824/7369"
     first = upright[expected[0][0].box.slices]
     assert np.array_equal(lying[rows[0][0].box.slices], np.rot90(first, turns))
+
+
+def test_a_page_is_not_turned_to_a_side_on_which_its_digits_make_no_sense(reader: Reader) -> None:
+    looks = []
+
+    class Unsure(PageReader):
+        def __call__(self, pictures: Array) -> tuple[Array, Array]:
+            looks.append(pictures.shape)
+            ink, votes = super().__call__(pictures)
+            return 0.8 * ink, votes
+
+    recognizer = Recognizer(reader, Unsure(SHIPPED_PAGES))
+    found = recognizer.find(brightness(page([*row("3474", top=20), *row("7347", top=130)], size=(300, 240))))
+    upright = len(looks)
+    assert answer(recognizer.read(found)) == "3474/7347"
+    assert len(looks) == upright
 
 
 @pytest.mark.parametrize("text", ["802", "200"])
