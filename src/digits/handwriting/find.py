@@ -6,6 +6,7 @@ middle of its digit; what votes for one place is one digit, whether its strokes 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +97,7 @@ class Found:
     sureness: float
     """The mean probability of its ink."""
 
-    @property
+    @cached_property
     def box(self) -> Box:
         """Where it is in the picture: the whole pixels that it touches, at least one."""
         (height, width), (rows, columns) = self.seen.shape, self.seen.ink.shape

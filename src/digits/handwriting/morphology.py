@@ -20,10 +20,12 @@ def spread(values: NDArray[Value], window: int) -> NDArray[Value]:
 
     The window doubles until it is wide enough, so that a wide one costs little more than a narrow one.
     """
+    height, width = values.shape
+    before = window // 2
+    padded = np.full((height + window - 1, width + window - 1), values.min(), dtype=values.dtype)
+    padded[before : before + height, before : before + width] = values
+    values = padded
     for axis in (0, 1):
-        margin = [(0, 0), (0, 0)]
-        margin[axis] = (window // 2, window - 1 - window // 2)
-        values = np.pad(values, margin, constant_values=values.min())
         size = 1
         while size < window:
             step = min(size, window - size)
@@ -66,9 +68,9 @@ def distances(mask: Mask, most: int) -> NDArray[np.float32]:
 def blur(values: Grey, window: int) -> Grey:
     """Return each pixel the mean of a window round it, twice, which is nearly a Gaussian; the edge goes on outside."""
     for axis in (0, 1, 0, 1):
-        margin = [(0, 0), (0, 0)]
-        margin[axis] = (window // 2 + 1, window - 1 - window // 2)
-        sums = np.pad(values, margin, mode="edge").cumsum(axis=axis, dtype=np.float64)
+        last = values.shape[axis] - 1
+        places = np.arange(-1 - window // 2, last + window - window // 2).clip(0, last)
+        sums = values.take(places, axis).cumsum(axis=axis, dtype=np.float64)
         parts = (slice(window, None), slice(-window))
         upper, lower = (sums[part] if axis == 0 else sums[:, part] for part in parts)
         values = ((upper - lower) / window).astype(np.float32)
