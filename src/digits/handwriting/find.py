@@ -159,7 +159,7 @@ class Found:
         bottom, right = max(self.inner.bottom + 2, middle_y + reach), max(self.inner.right + 2, middle_x + reach)
         return slice(max(0, round(top)), round(bottom)), slice(max(0, round(left)), round(right))
 
-    @property
+    @cached_property
     def image(self) -> Grey:
         """In MNIST's form, float32 [28, 28] in [0, 1], bright ink on black."""
         return self.seen.ink if self.seen.in_mnist_form else form(self.cropped)

@@ -126,11 +126,9 @@ class Recognizer:
         if not FEW <= len(digits) <= MANY or (lying and fmean(lying) > SENSIBLE):
             return digits
         best, most = digits, sum(lying) / len(digits) + CLEARLY
-        images = np.stack([digit.image for digit in digits])
-        surenesses = np.array([digit.place.sureness for digit in digits])
         for turns in (1, 2, 3):
-            confidences = self.reader.probabilities(np.rot90(images, -turns, axes=(1, 2))).max(axis=1)
-            if (surenesses * confidences)[confidences >= self.threshold].sum() < WORTH_TURNING * sum(lying):
+            each = self._look(page, [digit.place for digit in digits], turns)
+            if sum(_sense(each)) < WORTH_TURNING * sum(lying):
                 continue
             other = find(page.brightness, self.finder, turns)
             read = self._look(other, other.digits)
@@ -139,10 +137,11 @@ class Recognizer:
                 best, most = read, sum(sense) / len(read)
         return best
 
-    def _look(self, page: Page, places: list[Found]) -> list[Digit]:
+    def _look(self, page: Page, places: list[Found], turns: int = 0) -> list[Digit]:
+        """Read what stands in each place, turned by itself by so many quarter turns clockwise."""
         if not places:
             return []
-        images = np.stack([place.image for place in places])
+        images = np.stack([np.rot90(place.image, -turns) for place in places])
         probabilities = self.reader.probabilities(images)
         return [
             Digit(
