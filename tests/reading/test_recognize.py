@@ -7,6 +7,7 @@ import pytest
 from drawn_pages import Array, brightness, page, row, shade
 from PIL import Image, ImageDraw
 
+from digits.handwriting.grouping import USUAL_SIZE
 from digits.handwriting.page import find
 from digits.reading.reader import SHIPPED, SHIPPED_PAGES, PageReader, Reader, shipped_finder
 from digits.reading.recognize import Recognizer, Rows
@@ -49,6 +50,24 @@ def test_a_page_under_uneven_light_on_ruled_paper_is_read(read: Read) -> None:
 def test_touching_digits_are_parted(read: Read, text: str) -> None:
     picture = page(row(text, left=40, step=62), size=(100 + 62 * len(text), 160), pen=11)
     assert read(picture) == text
+
+
+def test_two_parts_of_one_digit_are_one(reader: Reader) -> None:
+    def halves(pictures: Array) -> tuple[Array, Array]:
+        ink = np.where(pictures < 0.5, 0.9, 0).astype(np.float32)
+        y, x = np.nonzero(ink[0, 0])
+        rows, columns = (np.arange(0, side, 2, dtype=np.float32) for side in ink.shape[2:])
+        half = np.ptp(y) / 2
+        middles = np.where(rows < y.min() + half, y.min() + half / 2, y.max() - half / 2)
+        votes = np.zeros((1, 3, len(rows), len(columns)), np.float32)
+        votes[0, 0] = (x.mean() - columns) / USUAL_SIZE
+        votes[0, 1] = ((middles - rows) / USUAL_SIZE)[:, None]
+        votes[0, 2] = np.log(half / USUAL_SIZE)
+        return ink, votes
+
+    found = find(brightness(page([("8", 30, 20)], size=(100, 120), height=80)), halves)
+    assert len(found.digits) == 2
+    assert answer(Recognizer(reader, shipped_finder()).read(found)) == "8"
 
 
 def test_specks_and_an_underline_are_left_out(read: Read) -> None:
@@ -117,6 +136,23 @@ def test_a_page_is_not_turned_to_a_side_on_which_its_digits_make_no_sense(reader
     upright = len(looks)
     assert answer(recognizer.read(found)) == "3474/7347"
     assert len(looks) == upright
+
+
+@pytest.mark.parametrize("shape", [(1504, 64), (96, 1536)])
+def test_a_large_picture_is_seen_in_parts_as_on_the_whole(shape: tuple[int, int]) -> None:
+    parts = []
+
+    class InParts(PageReader):
+        def compute(self, images: Array) -> list[Array]:
+            parts.append(images.shape)
+            return super().compute(images)
+
+    finder = InParts(SHIPPED_PAGES)
+    picture = np.random.default_rng(0).random((1, 1, *shape), np.float32)
+    in_parts = finder(picture)
+    assert max(max(part) for part in parts) < 1024
+    for seen, of_whole in zip(in_parts, finder.compute(picture), strict=True):
+        assert np.array_equal(seen, of_whole)
 
 
 @pytest.mark.parametrize("text", ["802", "200"])
