@@ -32,6 +32,10 @@ CLASSES = 10
 TOGETHER = {"cpu": 128, "gpu": 16384}
 """Images a call: so few that LeNet-5's maps stay in a processor's cache, so many that a GPU is busy."""
 
+AT_A_TIME, REACH = 1024, 192
+"""Pixels of a picture's longer side that the page network computes at most at a time, and how far it sees, both
+multiples of 32: of a part that has so many more on each side it says, to the bit, what it says of the whole picture."""
+
 MAX_MEMORY = 2 * 2**30
 """Bytes, of what all networks compute on the processor, so that a stranger's cannot fill the memory."""
 
@@ -189,11 +193,28 @@ class PageReader(Network):
         Args:
             pictures: float32 [N, 1, height, width] in [0, 1].
         """
-        ink, votes = self.compute(pictures)
-        count, _, height, width = pictures.shape
-        if ink.shape != pictures.shape or votes.shape != (count, 3, height // 2, width // 2):
-            raise UserError(f"{self.what}: gives {list(ink.shape)} and {list(votes.shape)} for {list(pictures.shape)}")
+        axis = 3 if pictures.shape[3] > pictures.shape[2] else 2
+        length = pictures.shape[axis]
+        step = -(-length // (32 * -(-length // AT_A_TIME))) * 32  # of parts that are about equal
+        parts = [self._part(pictures, axis, start, start + step) for start in range(0, length, step)]
+        ink, votes = (np.concatenate(output, axis) for output in zip(*parts, strict=True))
         return ink, votes
+
+    def _part(
+        self, pictures: NDArray[np.float32], axis: int, start: int, end: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Compute what stands between two places of an axis."""
+        first = max(0, start - REACH)
+        seen = np.take(pictures, range(first, min(end + REACH, pictures.shape[axis])), axis)
+        ink, votes = self.compute(seen)
+        count, _, height, width = seen.shape
+        if ink.shape != seen.shape or votes.shape != (count, 3, height // 2, width // 2):
+            raise UserError(f"{self.what}: gives {list(ink.shape)} and {list(votes.shape)} for {list(seen.shape)}")
+        before, length = start - first, min(end, pictures.shape[axis]) - start
+        return (
+            ink.take(range(before, before + length), axis),
+            votes.take(range(before // 2, (before + length) // 2), axis),
+        )
 
 
 @cache
