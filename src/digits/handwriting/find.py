@@ -23,7 +23,7 @@ SIDES = (64, 128, 256, 512, 1024, 1536)
 MOST_ENLARGED = 2.0
 """Times that a picture is enlarged."""
 
-OVERVIEW = 512
+OVERVIEW = 128
 """Pixels up to which it is always looked at, if it has as many; further, where digits may be small yet."""
 
 SURE = 0.6
@@ -35,8 +35,8 @@ SAME = 0.25
 MISFIT = 1.5
 """Octaves from the usual size that a digit is at most at the best size of the picture."""
 
-WHOLE, FOUND = 0.65, 0.3
-"""The share of a digit that must be in the picture, as in training; and found of it, for its ink hangs together."""
+FOUND = 0.3
+"""The share of a digit, as its ink says how large it is, that must be found; the rest hangs together with it."""
 
 FAINT = 0.05
 """The probability of ink under which there is none, even where one digit is known to be there."""
@@ -44,15 +44,11 @@ FAINT = 0.05
 REACH = 0.6
 """Times a digit's size that its ink reaches from its middle."""
 
-DARK, PALE = 0.45, 0.12
-"""The shares of its ink's depth from which on what hangs together with a digit's ink is its ink too; the lower one
-where the network sees a trace of ink, if it is above the paper's noise."""
+DARK = 0.45
+"""The share of its ink's depth from which on what hangs together with a digit's ink is its ink too."""
 
-NONE = 0.0003
+NONE = 0.001
 """The probability of ink under which nothing is a digit's, however dark: a rule of the paper, or a fold."""
-
-NOISE = 6.0
-"""Median absolute deviations of the paper that are more than noise: four standard deviations, where it is normal."""
 
 SURELY_PAPER = 0.2
 """The probability of ink below which a pixel, and those round it, are paper."""
@@ -115,11 +111,8 @@ class Found:
 
     @property
     def is_whole(self) -> bool:
-        """Whether enough of it was found, and is in the picture, to be read, as its ink says how large it is."""
-        height, width = self.seen.ink.shape
-        box = self.inner
-        at_edge = min(box.top, box.left) == 0 or box.bottom == height or box.right == width
-        return max(box.height, box.width) > (WHOLE if at_edge else FOUND) * self.size
+        """Whether enough of it was found to be read."""
+        return max(self.inner.height, self.inner.width) > FOUND * self.size
 
     @property
     def misfit(self) -> float:
@@ -141,11 +134,9 @@ class Found:
         if np.median(depth[mine]) < 0:
             depth = -depth
         full = max(float(np.percentile(depth[mine], 80)), 1.0)
-        noise = float(np.median(np.abs(depth[bare]))) if bare.any() else 0.0
-        pale = np.clip(NOISE * noise, PALE * full, DARK * full)
         possible = ~spread((numbers > 0) & ~mine, 3) | mine
-        dark = depth > np.where(probability > FAINT, pale, DARK * full)
-        own = connected(mine, dark & possible & (probability > NONE) | mine, round(self.size))
+        dark = (depth > DARK * full) & (probability > NONE)
+        own = connected(mine, dark & possible | mine, round(self.size))
         ink = np.where(spread(own, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
             ink = mine.astype(np.float32)

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from digits.handwriting.boxes import Box
 from digits.handwriting.find import Found
-from digits.handwriting.grouping import USUAL_SIZE
 from digits.handwriting.page import Page, find, in_rows
 from digits.reading.reader import PageReader, Reader
 
@@ -52,22 +51,22 @@ WORTH_TURNING = 0.4
 """How sure both networks must be of its digits, each turned by itself, for a page to be turned and looked at anew,
 which takes long: times what they are as it lies. Of 114 pages that then were turned, none had less than 0.5."""
 
-ONE = 0.8
-"""How sure the digit network must be of all ink of a picture, for two digits that were found to be parts of one."""
+ONE = 0.7
+"""How sure both networks must be of all ink of a picture as one digit, for two that were found to be parts of it."""
 
-DOUBTFUL, SIGN = 0.65, 0.3
+DOUBTFUL, SIGN = 0.65, 0.5
 """How sure both networks must be of several digits on a picture, on the mean, or it shows something else; and how much
 what is rejected counts in it, which may be a sign between digits."""
 
 UNSURE = 0.7
 """How sure the page network must be of what the digit network rejects, for it to be worth a `?` in the answer."""
 
-FAINTEST, SMALL = 0.1, 4 * USUAL_SIZE
-"""How sure the page network must be of the ink of a picture on which it finds no digit, for all of it to be one; but
-not where its longer side has at most so many pixels: it is cut out of a page, and the network sees too little of it."""
+FAINTEST = 0.1
+"""How sure the page network must be of the ink of a picture on which it finds no digit, for all of it to be one."""
 
 FEW, MANY = 3, 400
-"""Digits that say something of how a page lies; more are a texture, whose reading would take long."""
+"""Digits that say something of how a page lies, as many as it must have when it is turned; more than the other are a
+texture, whose reading would take long."""
 
 Rows = list[list[Digit]]
 """From top to bottom, each from left to right."""
@@ -112,8 +111,7 @@ class Recognizer:
         if self.digits == "auto" and page.digits:
             return page.digits
         whole = page.whole
-        is_page = self.digits == "auto" and max(page.brightness.shape) > SMALL
-        return [] if whole is None or (is_page and whole.sureness < FAINTEST) else [whole]
+        return [] if whole is None or (self.digits == "auto" and whole.sureness < FAINTEST) else [whole]
 
     def _in_rows(self, digits: list[Digit]) -> Rows:
         """Bring the digits of a picture in rows, without what neither network takes for one."""
@@ -129,19 +127,19 @@ class Recognizer:
         """Return the one digit that two are parts of; both, where all ink together makes no sense as one."""
         if len(digits) == 2 and page.whole:
             one = self._look(page, [page.whole])
-            if one[0].confidence > ONE:
+            if sum(_sense(one)) > ONE:
                 return one
         return digits
 
     def _turned(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most."""
         lying = _sense(digits)
-        if not FEW <= len(digits) <= MANY or (lying and fmean(lying) > SENSIBLE):
+        if len(digits) > MANY or (lying and fmean(lying) > SENSIBLE):
             return digits
-        best, most = digits, sum(lying) / len(digits) + CLEARLY
+        best, most = digits, sum(lying) / max(1, len(digits)) + CLEARLY
         for turns in (1, 2, 3):
             each = self._look(page, [digit.place for digit in digits], turns)
-            if sum(_sense(each)) < WORTH_TURNING * sum(lying):
+            if len(digits) >= FEW and sum(_sense(each)) < WORTH_TURNING * sum(lying):
                 continue
             other = find(page.brightness, self.finder, turns)
             read = self._look(other, other.digits)

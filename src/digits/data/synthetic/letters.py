@@ -57,6 +57,9 @@ LETTERS: dict[str, tuple[str, ...]] = {
     "plus": ("0,.35 .7,.32:.38 ; .35,0 .35,.7", ".0,.3 .6,.3 ; .3,0 .28,.6"),
     "minus": ("0,0 .4:.9,-.05:.05",),
     "equals": ("0,0 .7,-.04:.04 ; 0,.2:.3 .7,.2:.3",),
+    "hash": (".2:.3,0 .1:.2,1 ; .55:.65,0 .45:.55,1 ; 0,.35 .8,.3 ; 0,.7 .75,.65",),
+    "star": (".3,0 .3,.6 ; 0,.15 .6,.45 ; .6,.12 .02,.48",),
+    "dash": ("0,.03 .5,0 1.5:3,0:.1", "0,.1 .4,0 .8,.1 1.2,0 1.6:2.4,.08"),
     "dollar": (".5,.15 .25,.05 .05,.3 .5,.65 .3,.95 0,.85 ; .28,-.1 .25,1.1",),
     "percent": (".1,0 0,.15 .1,.3 .2,.15 .1,0 ; .6,0 0,1 ; .55,.7 .45,.85 .55,1 .65,.85 .55,.7",),
 }
@@ -76,11 +79,14 @@ OPERATORS = (
     "colon",
     "less",
     "greater",
+    "hash",
+    "star",
+    "dash",
 )
 """What stands between the numbers of a sum."""
 
 TALL = frozenset("bdfghjklpqtT").union(
-    ("sigma", "delta", "root", "integral", "open", "close", "slash", "phi", "dollar", "percent")
+    ("sigma", "delta", "root", "integral", "open", "close", "slash", "phi", "dollar", "percent", "hash")
 )
 """About as high as a digit."""
 

@@ -21,8 +21,8 @@ SIDE = 256
 MARGIN = 32
 """Pixels of the sheet outside of the picture on each side, which turning it brings in."""
 
-CROPPED = 0.15
-"""The share of pictures with digits that are cut to them, as people cut a picture."""
+CROPPED = 0.25
+"""The share of pictures that are cut to their digits, or signs, as people cut a picture."""
 
 WHOLE = 0.65
 """The share of a digit's ink that is in the picture, if it is to be read."""
@@ -41,7 +41,7 @@ def draw(place: int, seed: int, mnist: Digits) -> tuple[NDArray[np.uint8], NDArr
         1 on, 0 for no digit, IGNORED for neither.
     """
     rng = np.random.default_rng((seed, place, 3))
-    kind = rng.choice(["photo", "scan", "drawing", "scene", "blank"], p=[0.6, 0.08, 0.2, 0.11, 0.01])
+    kind = rng.choice(["photo", "scan", "drawing", "scene", "blank"], p=[0.57, 0.07, 0.19, 0.16, 0.01])
     side = SIDE + 2 * MARGIN
     ink, whole = np.zeros((side, side), dtype=np.float32), np.zeros((side, side), dtype=np.int16)
     if kind != "blank" and (kind != "scene" or rng.random() < 0.15):  # a number that is painted on a thing
@@ -62,7 +62,7 @@ def draw(place: int, seed: int, mnist: Digits) -> tuple[NDArray[np.uint8], NDArr
             if rng.random() < 0.06:
                 picture = _finger(picture, numbers, rng)
         picture = paper.camera(picture, rng)
-    if rng.random() < CROPPED and (numbers > 0).any():
+    if rng.random() < CROPPED and ((numbers > 0) | (numbers < IGNORED)).any():
         picture, numbers = _cropped(picture, numbers, rng)
     return _finished(picture, numbers, whole)
 
@@ -110,10 +110,11 @@ def _inked(ink: Grey, rng: Generator, mnist: Digits) -> Grey:
 def _cropped(picture: Grey, numbers: NDArray[np.int16], rng: Generator) -> tuple[Grey, NDArray[np.int16]]:
     """Cut a picture about to its digits, and fill it up by its last row and column, as a picture is before it is read.
 
-    Of some pictures it is one digit that is left.
+    Without digits it is cut to its signs. Of some pictures one of them is left.
     """
-    digits = np.unique(numbers[numbers > 0])
-    kept = numbers > 0 if rng.random() < 0.7 else numbers == rng.choice(digits)
+    kept = numbers > 0 if (numbers > 0).any() else numbers < IGNORED
+    if rng.random() < 0.35:
+        kept = numbers == rng.choice(np.unique(numbers[kept]))
     box = Box.around(kept)
     rims = rng.uniform(-0.05, 0.8, 4) * min(box.height, box.width)
     top, left = max(0, int(box.top - rims[0])), max(0, int(box.left - rims[1]))
@@ -126,11 +127,12 @@ def _cropped(picture: Grey, numbers: NDArray[np.int16], rng: Generator) -> tuple
 def _finished(
     picture: Grey, numbers: NDArray[np.int16], whole: NDArray[np.int16]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    """Return a page as bytes, the digits ignored of which less than WHOLE is in the picture."""
+    """Return a page as bytes, the digits ignored of which less than WHOLE is in it, signs as nothing."""
     digits = np.bincount(whole.clip(0).ravel(), minlength=1)
     seen = np.bincount(numbers.clip(0).ravel(), minlength=len(digits))
     cut = 1 + np.flatnonzero(seen[1:] < WHOLE * digits[1:])
-    return (np.clip(picture, 0, 1) * 255).astype(np.uint8), np.where(np.isin(numbers, cut), IGNORED, numbers)
+    known = np.where(numbers < IGNORED, 0, numbers)
+    return (np.clip(picture, 0, 1) * 255).astype(np.uint8), np.where(np.isin(known, cut), IGNORED, known)
 
 
 def _laid(sheet: Grey, numbers: NDArray[np.int16], rng: Generator, flat: bool) -> tuple[Grey, NDArray[np.int16]]:

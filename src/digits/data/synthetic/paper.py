@@ -58,7 +58,7 @@ def paper(rng: Generator, side: int) -> Grey:
         sheet += grain(rng, side) * rng.uniform(0, 0.03)
     lines = Image.new("L", (side, side), 0)
     pen = ImageDraw.Draw(lines)
-    kind = rng.choice(["none", "rules", "squares", "guilloche"], p=[0.55, 0.2, 0.2, 0.05])
+    kind = rng.choice(["none", "rules", "squares", "waves"], p=[0.46, 0.18, 0.2, 0.16])
     if kind != "none":
         _ruled(pen, kind, rng, side)
         soft = lines.filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 1))))
@@ -80,11 +80,12 @@ def _ruled(pen: ImageDraw.ImageDraw, kind: str, rng: Generator, side: int) -> No
     pitch = np.exp(rng.uniform(np.log(8), np.log(110)))
     width = int(rng.integers(1, 3)) if pitch > 25 else 1
     start = rng.uniform(0, pitch)
-    if kind == "guilloche":
+    if kind == "waves":  # on cheques: in bands, beside or over each other
         x = np.arange(side)
-        for number in range(int(rng.integers(2, 12))):
-            wave = 0.5 * pitch * np.sin(x * rng.uniform(0.5, 2) / pitch + number)
-            y = side * rng.random() + wave + x * rng.normal(0, 0.2)
+        apart = rng.uniform(3, 20) if rng.random() < 0.5 else 0.0
+        for number in range(int(rng.integers(2, 30))):
+            wave = rng.uniform(0.1, 0.6) * pitch * np.sin(x * rng.uniform(0.5, 3) / pitch + number * rng.uniform(0, 1))
+            y = (start + apart * number if apart else side * rng.random()) + wave + x * rng.normal(0, 0.1)
             pen.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill=255, width=width)
         return
     for place in np.arange(start, side, pitch):
