@@ -55,8 +55,8 @@ ONE = 0.7
 """How sure both networks must be of all ink of a picture as one digit, for two that were found to be parts of it."""
 
 DOUBTFUL, SIGN = 0.65, 0.5
-"""How sure both networks must be of several digits on a picture, on the mean, or it shows something else; and how much
-what is rejected counts in it, which may be a sign between digits."""
+"""How sure both networks must be of several digits on a picture, on the mean over their sizes, or it shows something
+else; and how much what is rejected counts in it, which may be a sign between digits."""
 
 UNSURE = 0.7
 """How sure the page network must be of what the digit network rejects, for it to be worth a `?` in the answer."""
@@ -116,7 +116,7 @@ class Recognizer:
     def _in_rows(self, digits: list[Digit]) -> Rows:
         """Bring the digits of a picture in rows, without what neither network takes for one."""
         if self.reject and len(digits) > 1:
-            weights = [SIGN if digit.rejected else 1.0 for digit in digits]
+            weights = [(SIGN if digit.rejected else 1.0) * digit.place.extent for digit in digits]
             if fmean([digit.confidence * digit.place.sureness for digit in digits], weights) < DOUBTFUL:
                 digits = [replace(digit, rejected=True) for digit in digits]
             else:
