@@ -125,11 +125,9 @@ class Recognizer:
 
     def _joined(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Return the one digit that two are parts of; both, where all ink together makes no sense as one."""
-        if len(digits) == 2 and page.whole:
-            one = self._look(page, [page.whole])
-            if sum(_sense(one)) > ONE:
-                return one
-        return digits
+        whole = page.whole if len(digits) == 2 else None
+        one = self._look(page, [whole] if whole else [])
+        return one if sum(_sense(one)) > ONE else digits
 
     def _turned(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most."""
