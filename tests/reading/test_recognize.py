@@ -140,6 +140,19 @@ def test_a_page_is_not_turned_to_a_side_on_which_its_digits_make_no_sense(reader
     assert len(looks) == upright
 
 
+def test_a_small_picture_is_no_page_and_not_turned(reader: Reader) -> None:
+    def no_network(pictures: Array) -> tuple[Array, Array]:
+        raise AssertionError(pictures.shape)
+
+    class Unused(PageReader):
+        __call__ = staticmethod(no_network)
+
+    ink = np.zeros((28, 28), np.float32)
+    ink[4:24, 13:15] = 150  # an image as MNIST's, of which the mean ink is far below SENSIBLE
+    recognizer = Recognizer(reader, Unused(SHIPPED_PAGES))
+    assert answer(recognizer.read(recognizer.find(ink))) == "1"
+
+
 @pytest.mark.parametrize("shape", [(1504, 64), (96, 1536)])
 def test_a_large_picture_is_seen_in_parts_as_on_the_whole(shape: tuple[int, int]) -> None:
     parts = []

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.handwriting.boxes import Box
-from digits.handwriting.find import Found
+from digits.handwriting.find import OVERVIEW, Found
 from digits.handwriting.page import Page, find, in_rows
 from digits.reading.reader import PageReader, Reader
 
@@ -132,7 +132,8 @@ class Recognizer:
     def _turned(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most."""
         lying = _sense(digits)
-        if len(digits) > MANY or (lying and fmean(lying) > SENSIBLE):
+        is_small = len(digits) < FEW and max(page.brightness.shape) <= OVERVIEW  # it hardly is a page
+        if is_small or len(digits) > MANY or (lying and fmean(lying) > SENSIBLE):
             return digits
         best, most = digits, sum(lying) / max(1, len(digits)) + CLEARLY
         for turns in (1, 2, 3):
