@@ -124,33 +124,33 @@ def test_a_page_that_lies_on_its_side_is_turned(reader: Reader, turns: int) -> N
     assert np.array_equal(lying[rows[0][0].box.slices], np.rot90(first, turns))
 
 
-def test_a_page_is_not_turned_to_a_side_on_which_its_digits_make_no_sense(reader: Reader) -> None:
-    looks = []
+class Unsure(PageReader):
+    """A page network that is never sure of what it sees, and keeps how often it looked."""
 
-    class Unsure(PageReader):
-        def __call__(self, pictures: Array) -> tuple[Array, Array]:
-            looks.append(pictures.shape)
-            ink, votes = super().__call__(pictures)
-            return 0.8 * ink, votes
+    looks = 0
 
-    recognizer = Recognizer(reader, Unsure(SHIPPED_PAGES))
-    found = recognizer.find(brightness(page([*row("3474", top=20), *row("7347", top=130)], size=(300, 240))))
-    upright = len(looks)
-    assert answer(recognizer.read(found)) == "3474/7347"
-    assert len(looks) == upright
+    def __call__(self, pictures: Array) -> tuple[Array, Array]:
+        self.looks += 1
+        ink, votes = super().__call__(pictures)
+        return 0.8 * ink, votes
 
 
-def test_a_small_picture_is_no_page_and_not_turned(reader: Reader) -> None:
-    def no_network(pictures: Array) -> tuple[Array, Array]:
-        raise AssertionError(pictures.shape)
-
-    class Unused(PageReader):
-        __call__ = staticmethod(no_network)
-
-    ink = np.zeros((28, 28), np.float32)
-    ink[4:24, 13:15] = 150  # an image as MNIST's, of which the mean ink is far below SENSIBLE
-    recognizer = Recognizer(reader, Unused(SHIPPED_PAGES))
-    assert answer(recognizer.read(recognizer.find(ink))) == "1"
+@pytest.mark.parametrize(
+    ("signs", "size", "read"),
+    [
+        ([*row("3474", top=20), *row("7347", top=130)], (300, 240), "3474/7347"),  # they make no sense on a side
+        ([("7", 30, 20)], (110, 120), "7"),  # too small for a page
+    ],
+)
+def test_a_page_is_not_turned_where_that_is_not_worth_it(
+    reader: Reader, signs: list[tuple[str, float, float]], size: tuple[int, int], read: str
+) -> None:
+    finder = Unsure(SHIPPED_PAGES)
+    recognizer = Recognizer(reader, finder)
+    found = recognizer.find(brightness(page(signs, size=size)))
+    upright = finder.looks
+    assert answer(recognizer.read(found)) == read
+    assert finder.looks == upright
 
 
 @pytest.mark.parametrize("shape", [(1504, 64), (96, 1536)])
