@@ -204,17 +204,14 @@ class PageReader(Network):
         self, pictures: NDArray[np.float32], axis: int, start: int, end: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Compute what stands between two places of an axis."""
-        first = max(0, start - REACH)
-        seen = np.take(pictures, range(first, min(end + REACH, pictures.shape[axis])), axis)
+        first, before = max(0, start - REACH), (slice(None),) * axis
+        seen = pictures[(*before, slice(first, end + REACH))]
         ink, votes = self.compute(seen)
         count, _, height, width = seen.shape
         if ink.shape != seen.shape or votes.shape != (count, 3, height // 2, width // 2):
             raise UserError(f"{self.what}: gives {list(ink.shape)} and {list(votes.shape)} for {list(seen.shape)}")
-        before, length = start - first, min(end, pictures.shape[axis]) - start
-        return (
-            ink.take(range(before, before + length), axis),
-            votes.take(range(before // 2, (before + length) // 2), axis),
-        )
+        start, end = start - first, end - first
+        return ink[(*before, slice(start, end))], votes[(*before, slice(start // 2, end // 2))]
 
 
 @cache

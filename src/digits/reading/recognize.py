@@ -137,9 +137,10 @@ class Recognizer:
             return digits
         best, most = digits, sum(lying) / max(1, len(digits)) + CLEARLY
         for turns in (1, 2, 3):
-            each = self._look(page, [digit.place for digit in digits], turns)
-            if len(digits) >= FEW and sum(_sense(each)) < WORTH_TURNING * sum(lying):
-                continue
+            if len(digits) >= FEW:
+                each = self._look(page, [digit.place for digit in digits], turns)
+                if sum(_sense(each)) < WORTH_TURNING * sum(lying):
+                    continue
             other = find(page.brightness, self.finder, turns)
             read = self._look(other, other.digits)
             sense = _sense(read)
