@@ -52,14 +52,19 @@ def grouped(ink: Grey, votes: NDArray[np.float32]) -> tuple[NDArray[np.int32], l
     peaks = _peaks(voted, size, votes.shape[1:])
     distance = np.full(y.size, np.inf)
     owner = np.zeros(y.size, dtype=np.int32)
+    order = np.argsort(voted[0])  # what votes near a peak is a part of it
+    sorted_x = voted[0, order]
     for number, (peak_x, peak_y, peak_size) in enumerate(peaks, 1):
-        near = np.hypot(voted[0] - peak_x, voted[1] - peak_y)
-        nearest = (near < distance) & (near < NEAR * peak_size)
-        distance[nearest], owner[nearest] = near[nearest], number
+        reach = NEAR * peak_size
+        start, end = np.searchsorted(sorted_x, (peak_x - reach, peak_x + reach))
+        part = order[start:end]
+        near = np.hypot(voted[0, part] - peak_x, voted[1, part] - peak_y)
+        nearest = (near < distance[part]) & (near < reach)
+        distance[part[nearest]], owner[part[nearest]] = near[nearest], number
     found: list[Group] = []
-    for number in range(1, len(peaks) + 1):
-        own = owner == number
-        if not own.any():
+    by_owner = np.argsort(owner, kind="stable")
+    for own in np.split(by_owner, np.searchsorted(owner[by_owner], np.arange(1, len(peaks) + 1)))[1:]:
+        if not own.size:
             continue
         rows, columns = y[own], x[own]
         box = Box(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
