@@ -68,7 +68,7 @@ def shade(picture: Image.Image, darkest: float) -> Image.Image:
 
 def votes_of(numbers: NDArray[np.int16]) -> Array:
     """What a network says that knows the digits, [3, height/2, width/2]."""
-    votes = targets(numbers)[1:, ::2, ::2].copy()
+    votes = targets(numbers)[2:, ::2, ::2].copy()
     votes[:2] /= USUAL_SIZE
     votes[2] -= np.log(USUAL_SIZE)
     return votes

@@ -15,13 +15,13 @@ from digits.handwriting.find import Found, PageNetwork, Seen, find_digits
 def knowing(
     numbers: NDArray[np.int16], seen: Callable[[NDArray[np.int16]], NDArray[np.bool_]] = lambda n: n > 0
 ) -> PageNetwork:
-    """A network that knows the digits of a picture of SIDE x SIDE at every size, and sees a trace of all their ink."""
+    """A network that knows the digits of a picture of SIDE x SIDE at every size, and sees all ink of writing."""
 
     def network(pictures: Array) -> tuple[Array, Array]:
         side = pictures.shape[2]
         places = (np.arange(side) * SIDE / side).astype(np.intp)
         small = numbers[np.ix_(places, places)]
-        return np.maximum(seen(small), 0.01 * (small > 0)).astype(np.float32)[None, None], votes_of(small)[None]
+        return np.stack([seen(small), small > 0]).astype(np.float32)[None], votes_of(small)[None]
 
     return network
 
@@ -44,7 +44,7 @@ def test_a_digit_is_taken_at_the_size_that_suits_it(height: int, scale: float, l
 @pytest.mark.parametrize(("seen_as", "shape"), [((36, 372), (18, 186)), ((64, 48), (1600, 1190))])
 def test_a_box_has_a_pixel_and_is_in_the_picture(seen_as: tuple[int, int], shape: tuple[int, int]) -> None:
     ink = np.ones(seen_as, dtype=np.float32)
-    seen = Seen(ink, ink, ink.astype(np.int32), shape)
+    seen = Seen(ink, ink, ink, ink.astype(np.int32), shape)
     for row in range(seen_as[0]):
         box = Found(seen, 1, Box(row, seen_as[1] - 1, row + 1, seen_as[1]), (0.0, 0.0), 1.0, 1.0).box
         assert 0 <= box.top < box.bottom <= shape[0]
@@ -80,7 +80,7 @@ def test_what_the_pictures_edge_cuts_off_and_specks_are_not_read() -> None:
     numbers[100:112, 0:12] = 2
 
     def network(_: Array) -> tuple[Array, Array]:
-        return (numbers > 0).astype(np.float32)[None, None], votes[None]
+        return np.stack([numbers > 0] * 2).astype(np.float32)[None], votes[None]
 
     _, found = find.look(picture(numbers), SIDE, network)
     assert [digit.box.left for digit in found] == [60]

@@ -28,7 +28,7 @@ def test_who_knows_the_page_has_no_loss_and_finds_every_digit() -> None:
     numbers[100:140, 60:90] = 2  # they touch
     numbers[0:30, 0:10] = IGNORED
     target, votes = torch.from_numpy(pages.targets(numbers)), torch.from_numpy(votes_of(numbers))
-    logits = 40 * target[:1].abs() - 20
+    logits = 40 * target[:2].abs() - 20
     assert page_loss(logits[None], votes[None], target[None]) < 1e-3
     assert digits_found(logits[0].sigmoid(), votes, target) == {"found": 2, "there": 2, "both": 2}
     wrong = logits.roll(100, dims=1)
@@ -53,7 +53,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one_which_leaves_a_network(
     session = onnxruntime.InferenceSession(whole / "model.onnx")
     picture = np.random.default_rng(0).random((2, 1, 96, 160), dtype=np.float32)  # of any size
     ink, votes = session.run(["ink", "votes"], {"picture": picture})
-    assert (ink.shape, votes.shape) == ((2, 1, 96, 160), (2, 3, 48, 80))
+    assert (ink.shape, votes.shape) == ((2, 2, 96, 160), (2, 3, 48, 80))
     assert 0 <= ink.min() <= ink.max() <= 1
     assert runs.finished(str(tmp_path)) == []  # it reads no digits
     figures = json.loads((whole / "metrics.json").read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ VALIDATION_SEED = 2**32
 """Of the pages to validate with; no run has it, and every run is validated on the same pages."""
 
 PageBatch = tuple[Tensor, Tensor]
-"""Pictures, float32 [N, 1, SIDE, SIDE] in [0, 1], and their targets, float32 [N, 4, SIDE, SIDE]."""
+"""Pictures, float32 [N, 1, SIDE, SIDE] in [0, 1], and their targets, float32 [N, 5, SIDE, SIDE]."""
 
 
 class DrawnPages(Dataset[PageBatch]):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digits.handwriting.boxes import Box
-from digits.handwriting.grouping import INK, MULTIPLE, USUAL_SIZE, grouped
+from digits.handwriting.grouping import MULTIPLE, USUAL_SIZE, grouped
 from digits.handwriting.morphology import Grey, Mask, blur, connected, spread
 from digits.handwriting.normalize import form
 
@@ -45,17 +45,17 @@ FAINT = 0.05
 REACH = 0.6
 """Times a digit's size that its ink reaches from its middle."""
 
-DARK = 0.45
-"""The share of its ink's depth from which on what hangs together with a digit's ink is its ink too."""
+WRITTEN = 0.3
+"""The probability of writing from which on a pixel is ink; what of it hangs together with a digit's is the digit's."""
 
-NONE = 0.001
-"""The probability of ink under which nothing is a digit's, however dark: a rule of the paper, or a fold."""
+OF_DIGITS = 0.25
+"""The share of the writing on a picture that its digits are at least, or it shows something else."""
 
 SURELY_PAPER = 0.2
-"""The probability of ink below which a pixel, and those round it, are paper."""
+"""The probability of writing below which a pixel, and those round it, are paper."""
 
 PageNetwork = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""From pictures [1, 1, height, width] in [0, 1] to the probability of ink and the votes, as models/pagenet.py says."""
+"""From pictures [1, 1, height, width] in [0, 1] to the probabilities of ink and votes, as models/pagenet.py says."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ class Seen:
     brightness: Grey
     """0 to 255."""
     ink: Grey
-    """The probability of being ink of a digit."""
+    """The probability of being a digit's ink."""
+    writing: Grey
+    """The probability of being ink of any writing."""
     numbers: NDArray[np.int32]
     """The digit that each pixel is ink of, from 1 on; 0 for none."""
     shape: tuple[int, ...]
@@ -77,6 +79,12 @@ class Seen:
     def scale(self) -> float:
         """Pixels of the picture that one of these stands for."""
         return float(max(self.shape) / max(self.ink.shape))
+
+    @cached_property
+    def shows_digits(self) -> bool:
+        """Whether so much of the writing is digits that they are what is to be read."""
+        digits: Mask = self.numbers > 0
+        return bool(digits.sum() > OF_DIGITS * (digits | (self.writing > WRITTEN)).sum())
 
 
 @dataclass(frozen=True)
@@ -124,20 +132,20 @@ class Found:
     def cropped(self) -> Grey:
         """How much ink each of its pixels has, in [0, 1], by the contrast to the paper round it, cut out.
 
-        With the ink that the network saw comes what hangs together with it and is as dark, where its digit can be.
+        With the ink that the network takes for this digit's comes what of the writing hangs together with it, where its
+        digit can be.
         """
         rows, columns = self._around()
         numbers, values = self.seen.numbers[rows, columns], self.seen.brightness[rows, columns]
-        probability = self.seen.ink[rows, columns]
+        writing = self.seen.writing[rows, columns]
         mine: Mask = numbers == self.number
-        bare = ~spread(probability > SURELY_PAPER, 3)
+        bare = ~spread(writing > SURELY_PAPER, 3)
         depth = values - _paper(values, bare, round(self.size / 2) | 1)
         if np.median(depth[mine]) < 0:
             depth = -depth
         full = max(float(np.percentile(depth[mine], 80)), 1.0)
         possible = ~spread((numbers > 0) & ~mine, 3) | mine
-        dark = (depth > DARK * full) & (probability > NONE)
-        own = connected(mine, dark & possible | mine, round(self.size))
+        own = connected(mine, (writing > WRITTEN) & possible | mine, round(self.size))
         ink = np.where(spread(own, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
             ink = mine.astype(np.float32)
@@ -212,9 +220,9 @@ def look(brightness: Grey, side: int, network: PageNetwork) -> tuple[Seen, list[
     rows, columns = small.shape
     padded = np.pad(small * np.float32(1 / 255), ((0, -rows % MULTIPLE), (0, -columns % MULTIPLE)), mode="edge")
     ink, votes = network(padded[None, None])
-    ink = ink[0, 0, :rows, :columns]
-    numbers, found = grouped(ink, votes[0])
-    seen = Seen(small, ink, numbers, brightness.shape)
+    of_digits, writing = ink[0, :, :rows, :columns]
+    numbers, found = grouped(of_digits, votes[0])
+    seen = Seen(small, of_digits, writing, numbers, brightness.shape)
     return seen, [digit for digit in (Found(seen, *group) for group in found) if digit.is_whole]
 
 
@@ -227,9 +235,9 @@ def _paper(values: Grey, bare: Mask, window: int) -> Grey:
 
 
 def grouped_as_one(seen: Seen) -> Found | None:
-    """Return all ink that is seen as one digit; where hardly any is sure, what is likeliest. None if there is none."""
-    most = float(seen.ink.max())
-    mask = seen.ink > min(INK, most / 2)
+    """Return all writing as one digit; where hardly any is sure, what is likeliest. None if there is none."""
+    most = float(seen.writing.max())
+    mask = seen.writing > min(WRITTEN, most / 2)
     if most < FAINT or not mask.any():
         return None
     box = Box.around(mask)

@@ -40,8 +40,8 @@ class Page:
 
     @property
     def whole(self) -> Found | None:
-        """The only digit that was found, or else all ink as one; None where there is none at all."""
-        if len(self.digits) == 1:
+        """The only digit that was found, if it is what is written, or else all writing as one; None without writing."""
+        if len(self.digits) == 1 and self.digits[0].seen.shows_digits:
             return self.digits[0]
         return next(filter(None, map(grouped_as_one, self.seen)), None)
 
@@ -104,4 +104,4 @@ def find(brightness: Grey, network: PageNetwork, turns: int = 0) -> Page:
 def _one_digit(image: Grey) -> Seen:
     """Return what there is to be seen on an image in MNIST's form: it has been cut to the ink of one digit."""
     ink = image * np.float32(1 / 255)
-    return Seen(image, ink, (ink > 0).astype(np.int32), image.shape, in_mnist_form=True)
+    return Seen(image, ink, ink, (ink > 0).astype(np.int32), image.shape, in_mnist_form=True)

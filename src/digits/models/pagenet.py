@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CHANNELS = (16, 24, 40, 64, 96)
+CHANNELS = (16, 32, 48, 96, 144)
 """Of each level, from half the picture's resolution to a thirty-second."""
 
 
@@ -23,7 +23,7 @@ class PageNet(nn.Module):
         inputs = (4, *CHANNELS[:-1])
         self.down = nn.ModuleList(_block(before, after) for before, after in zip(inputs, CHANNELS, strict=True))
         self.up = nn.ModuleList(_block(deep + shallow, shallow) for shallow, deep in itertools.pairwise(CHANNELS))
-        self.ink = nn.Conv2d(CHANNELS[0], 4, 1)
+        self.ink = nn.Conv2d(CHANNELS[0], 8, 1)
         self.votes = nn.Conv2d(CHANNELS[0], 3, 1)
         self.to(memory_format=torch.channels_last)  # which its maps then are too: a step is a quarter faster on a CPU
 
@@ -34,9 +34,9 @@ class PageNet(nn.Module):
             pictures: float32 [N, 1, height, width] in [0, 1]; the sides are multiples of 32.
 
         Returns:
-            The logit of being ink of a digit, [N, 1, height, width], and for each 2x2 pixels the way to the middle of
-            their digit, x and y, and the logarithm of its longer side, both over the USUAL_SIZE of
-            handwriting/grouping.py, [N, 3, height/2, width/2].
+            The logits of being ink of a digit, and of any writing, [N, 2, height, width], and for each 2x2 pixels the
+            way to the middle of their digit, x and y, and the logarithm of its longer side, both over the USUAL_SIZE
+            of handwriting/grouping.py, [N, 3, height/2, width/2].
         """
         values = F.pixel_unshuffle(2 * pictures - 1, 2)
         levels = []

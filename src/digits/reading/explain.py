@@ -29,7 +29,8 @@ def annotate(picture: Image.Image, rows: Rows) -> Image.Image:
         size = max(10, digit.box.height // 3)
         above = digit.box.top - line
         place, anchor = ((digit.box.left, above), "lb") if above > size else ((digit.box.left, digit.box.bottom), "lt")
-        pen.text(place, digit.answer, fill=_colour(digit), font=ImageFont.load_default(size), anchor=anchor)
+        font, outline = ImageFont.load_default(size), max(1, size // 8)
+        pen.text(place, digit.answer, _colour(digit), font, anchor, stroke_width=outline, stroke_fill=PAPER)
     return drawn
 
 

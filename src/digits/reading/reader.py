@@ -184,7 +184,7 @@ class PageReader(Network):
 
     def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
         sides = ("height", "width")
-        signature = (("picture", (1, *sides)), ("ink", (1, *sides)), ("votes", (3, "height/2", "width/2")))
+        signature = (("picture", (1, *sides)), ("ink", (2, *sides)), ("votes", (3, "height/2", "width/2")))
         super().__init__(path, "pages", signature, accelerator, threads)
 
     def __call__(self, pictures: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -208,7 +208,7 @@ class PageReader(Network):
         seen = pictures[(*before, slice(first, end + REACH))]
         ink, votes = self.compute(seen)
         count, _, height, width = seen.shape
-        if ink.shape != seen.shape or votes.shape != (count, 3, height // 2, width // 2):
+        if ink.shape != (count, 2, height, width) or votes.shape != (count, 3, height // 2, width // 2):
             raise UserError(f"{self.what}: gives {list(ink.shape)} and {list(votes.shape)} for {list(seen.shape)}")
         start, end = start - first, end - first
         return ink[(*before, slice(start, end))], votes[(*before, slice(start // 2, end // 2))]

@@ -57,8 +57,8 @@ def contact_sheet(pictures: Tensor, targets: Tensor, ink: Tensor | None = None) 
 
     Args:
         pictures: float32 [N, 1, height, width] in [0, 1].
-        targets: float32 [N, 4, height, width], as data/synthetic/pages.py says.
-        ink: the probability that each pixel is ink, [N, 1, height, width]; None for the truth.
+        targets: float32 [N, 5, height, width], as data/synthetic/pages.py says.
+        ink: the probability that each pixel is ink of a digit, [N, 2, height, width]; None for the truth.
     """
     truth = targets[:, 0].numpy()
     found = truth > 0 if ink is None else ink[:, 0].float().numpy() > 0.5

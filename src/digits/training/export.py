@@ -64,7 +64,8 @@ def export(classifier: DigitClassifier, temperature: float, path: Path, metadata
 def export_finder(finder: PageFinder, path: Path, metadata: dict[str, str]) -> None:
     """Write model.onnx, whole: `picture`, float32 [N, 1, height, width] in [0, 1], to `ink` and `votes`.
 
-    The sides are multiples of 32; `ink` is the probability, [N, 1, height, width], `votes` as models/pagenet.py says.
+    The sides are multiples of 32; `ink` are the two probabilities, [N, 2, height, width], `votes` as models/pagenet.py
+    says.
 
     Args:
         finder: the trained network.

@@ -54,7 +54,7 @@ class PageFinder(Task):
             cast(MeanMetric, metric).reset()
 
     def validation_step(self, batch: PageBatch, batch_idx: int) -> dict[str, Tensor]:
-        """Evaluate some of the validation's pages; return the probability of `ink`, [N, 1, height, width]."""
+        """Evaluate some of the validation's pages; return the probability of `ink`, [N, 2, height, width]."""
         logits, votes = self._seen(batch)
         self.val_loss.update(page_loss(logits, votes, batch[1]), len(logits))
         ink = logits.sigmoid()
@@ -76,26 +76,27 @@ class PageFinder(Task):
 
 
 def page_loss(logits: Tensor, votes: Tensor, targets: Tensor) -> Tensor:
-    """Return the loss of a mini-batch: of the ink, its cross-entropy and its Dice loss, and of its votes the distance.
+    """Return the loss of a mini-batch: of both inks, their cross-entropy and Dice loss, and of the votes the distance.
 
     (Milletari, Navab, Ahmadi 2016, V-Net, section 3, for the Dice loss.)
 
     Args:
-        logits: of the ink, [N, 1, height, width].
+        logits: of the inks, [N, 2, height, width].
         votes: [N, 3, height/2, width/2], as models/pagenet.py says.
-        targets: [N, 4, height, width], as data/synthetic/pages.py says; ink below 0 counts neither way.
+        targets: [N, 5, height, width], as data/synthetic/pages.py says; ink below 0 counts neither way.
     """
-    known = (targets[:, :1] >= 0).float()
-    ink = (targets[:, :1] > 0).float()
-    entropy = (F.binary_cross_entropy_with_logits(logits, ink, reduction="none") * known).sum() / known.sum()
+    known = (targets[:, :2] >= 0).float()
+    ink = (targets[:, :2] > 0).float()
+    every = (0, 2, 3)
+    entropy = (F.binary_cross_entropy_with_logits(logits, ink, reduction="none") * known).sum(every) / known.sum(every)
     probability = logits.sigmoid() * known
-    dice = 1 - (2 * (probability * ink).sum() + 1) / (probability.sum() + ink.sum() + 1)
+    dice = 1 - (2 * (probability * ink).sum(every) + 1) / (probability.sum(every) + ink.sum(every) + 1)
     coarse = targets[:, :, ::2, ::2]
     voting = (coarse[:, :1] > 0).float()
-    size = coarse[:, 3:]
-    away = (USUAL_SIZE * votes[:, :2] - coarse[:, 1:3]).abs().sum(dim=1, keepdim=True) / size.exp()
+    size = coarse[:, 4:]
+    away = (USUAL_SIZE * votes[:, :2] - coarse[:, 2:4]).abs().sum(dim=1, keepdim=True) / size.exp()
     wrong_size = (votes[:, 2:] + math.log(USUAL_SIZE) - size).abs()
-    return 2 * entropy + dice + ((away + wrong_size / 2) * voting).sum() / voting.sum().clamp(min=1)
+    return (2 * entropy + dice).sum() + ((away + wrong_size / 2) * voting).sum() / voting.sum().clamp(min=1)
 
 
 def digits_found(ink: Tensor, votes: Tensor, targets: Tensor) -> dict[str, int]:
@@ -104,10 +105,10 @@ def digits_found(ink: Tensor, votes: Tensor, targets: Tensor) -> dict[str, int]:
     Args:
         ink: the probability, [height, width].
         votes: [3, height/2, width/2].
-        targets: [4, height, width].
+        targets: [5, height, width].
     """
     numbers, groups = grouped(ink.numpy(), votes.numpy())
-    known, across, down, logarithm = targets.numpy()
+    known, _, across, down, logarithm = targets.numpy()
     rows, columns = np.nonzero(known > 0)
     of_pixels = np.stack(
         [columns + across[rows, columns], rows + down[rows, columns], np.exp(logarithm[rows, columns])]

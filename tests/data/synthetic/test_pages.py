@@ -50,8 +50,10 @@ def test_targets_point_to_the_middle_of_each_digit() -> None:
     numbers[10:31, 40:51] = 1
     numbers[100:111, 200:241] = 2
     numbers[0:5, 0:5] = IGNORED
-    ink, across, down, size = pages.targets(numbers)
-    assert (ink == np.sign(numbers)).all()
+    numbers[50:60, 0:5] = IGNORED - 1
+    ink, writing, across, down, size = pages.targets(numbers)
+    assert (ink == np.where(numbers < IGNORED, 0, np.sign(numbers))).all()
+    assert (writing == (numbers != 0)).all()
     y, x = np.mgrid[: pages.SIDE, : pages.SIDE]
     for number, middle, longer in ((1, (45, 20), 21), (2, (220, 105), 41)):
         own = numbers == number

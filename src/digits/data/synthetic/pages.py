@@ -38,7 +38,7 @@ def draw(place: int, seed: int, mnist: Digits) -> tuple[NDArray[np.uint8], NDArr
 
     Returns:
         The picture, uint8 [SIDE, SIDE], and the number of the digit that each pixel is ink of, int16 [SIDE, SIDE]: from
-        1 on, 0 for no digit, IGNORED for neither.
+        1 on, 0 for no writing, IGNORED for what may be a digit or not, below it for other signs.
     """
     rng = np.random.default_rng((seed, place, 3))
     kind = rng.choice(["photo", "scan", "drawing", "scene", "blank"], p=[0.57, 0.07, 0.19, 0.16, 0.01])
@@ -127,12 +127,11 @@ def _cropped(picture: Grey, numbers: NDArray[np.int16], rng: Generator) -> tuple
 def _finished(
     picture: Grey, numbers: NDArray[np.int16], whole: NDArray[np.int16]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    """Return a page as bytes, the digits ignored of which less than WHOLE is in it, signs as nothing."""
+    """Return a page as bytes, the digits ignored of which less than WHOLE is in it."""
     digits = np.bincount(whole.clip(0).ravel(), minlength=1)
     seen = np.bincount(numbers.clip(0).ravel(), minlength=len(digits))
     cut = 1 + np.flatnonzero(seen[1:] < WHOLE * digits[1:])
-    known = np.where(numbers < IGNORED, 0, numbers)
-    return (np.clip(picture, 0, 1) * 255).astype(np.uint8), np.where(np.isin(known, cut), IGNORED, known)
+    return (np.clip(picture, 0, 1) * 255).astype(np.uint8), np.where(np.isin(numbers, cut), IGNORED, numbers)
 
 
 def _laid(sheet: Grey, numbers: NDArray[np.int16], rng: Generator, flat: bool) -> tuple[Grey, NDArray[np.int16]]:
@@ -189,14 +188,15 @@ def _finger(picture: Grey, numbers: NDArray[np.int16], rng: Generator) -> Grey:
 
 
 def targets(numbers: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Return what the network is to say of each pixel, float32 [4, SIDE, SIDE].
+    """Return what the network is to say of each pixel, float32 [5, SIDE, SIDE].
 
-    Ink of a digit (1, 0, or IGNORED), how many pixels to the right and down its digit's middle is, and the logarithm of
-    its digit's longer side.
+    Ink of a digit (1, 0, or IGNORED), ink of any writing (1 or 0), how many pixels to the right and down its digit's
+    middle is, and the logarithm of its digit's longer side.
     """
     height, width = numbers.shape
-    result = np.zeros((4, height, width), dtype=np.float32)
-    result[0] = np.sign(numbers)
+    result = np.zeros((5, height, width), dtype=np.float32)
+    result[0] = np.where(numbers < IGNORED, 0, np.sign(numbers))
+    result[1] = numbers != 0
     y, x = np.mgrid[:height, :width].astype(np.float32)
     highest = int(numbers.max())
     if highest < 1:
@@ -213,7 +213,7 @@ def targets(numbers: NDArray[np.int16]) -> NDArray[np.float32]:
     size = np.log(np.maximum((high - low).max(axis=0) + 1, 2))
     inside = numbers > 0
     own = numbers[inside]
-    result[1][inside] = middle[0][own] - x[inside]
-    result[2][inside] = middle[1][own] - y[inside]
-    result[3][inside] = size[own]
+    result[2][inside] = middle[0][own] - x[inside]
+    result[3][inside] = middle[1][own] - y[inside]
+    result[4][inside] = size[own]
     return result
