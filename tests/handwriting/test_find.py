@@ -98,3 +98,22 @@ def test_ink_that_hangs_together_with_what_was_seen_is_of_the_digit() -> None:
     _, (digit,) = find_digits(picture(numbers), knowing(numbers, upper_half))
     assert digit.box.height < 25
     assert max(digit.cropped.shape) * digit.seen.scale == pytest.approx(45, abs=4)
+
+
+def test_a_line_that_is_no_writing_is_of_no_digit() -> None:
+    numbers = np.zeros((SIDE, SIDE), dtype=np.int16)
+    numbers[100:145, 100:108] = 1
+    lined = picture(numbers)
+    lined[142:146] = 40
+    for drawn in (picture(numbers), lined):
+        _, (digit,) = find_digits(drawn, knowing(numbers))
+        assert digit.cropped.shape[1] * digit.seen.scale < 20
+
+
+@pytest.mark.parametrize(("lines", "shows"), [(1, True), (6, False)])
+def test_where_most_writing_is_no_digit_none_is_shown(lines: int, shows: bool) -> None:
+    numbers = np.zeros((64, 64), dtype=np.int32)
+    numbers[0, :40] = 1
+    writing = np.zeros((64, 64), dtype=np.float32)
+    writing[: 1 + lines, :40] = 0.9
+    assert Seen(writing, writing, writing, numbers, (64, 64)).shows_digits == shows
