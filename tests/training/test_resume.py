@@ -190,6 +190,22 @@ def test_a_checkpoint_outside_of_a_run_is_named(small: Path, fit_tiny: Train, tm
         fit_tiny(f"resume={copied}")
 
 
+def test_a_run_of_another_version_whose_network_was_another_is_named_and_stays(
+    small: Path, fit_tiny: Train, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small, run)
+    last = run / "checkpoints" / "last.ckpt"
+    parts = torch.load(last, weights_only=True)
+    name = next(iter(parts["state_dict"]))
+    parts["state_dict"][name] = parts["state_dict"][name][:-1]
+    torch.save(parts, last)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="has other weights than this network; begin a new run"):
+        fit_tiny(f"resume={run}", "trainer.max_epochs=9")
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
 def test_a_checkpoint_without_its_parts_is_named(small: Path, tmp_path: Path) -> None:
     parts = torch.load(small / "checkpoints" / "last.ckpt", weights_only=True)
     del parts["optimizer_states"]

@@ -188,9 +188,17 @@ def restore(task: Task, model: ModelConfig, path: Path) -> None:
     Raises:
         UserError: if the checkpoint is damaged or another network's.
     """
-    checkpoint = load(path, model)
+    load_weights(task, load(path, model), path)
+
+
+def load_weights(task: Task, checkpoint: Checkpoint, path: Path) -> None:
+    """Load what was read of a checkpoint into a network.
+
+    Raises:
+        UserError: if it is another network's, or of a version of this project whose network was another one.
+    """
     try:
         task.load_state_dict(checkpoint["state_dict"])
         task.on_load_checkpoint(checkpoint)
     except (RuntimeError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{path}: has other weights than {model.name}") from error
+        raise UserError(f"{path}: has other weights than this network; begin a new run") from error

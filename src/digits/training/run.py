@@ -119,7 +119,9 @@ def plan(settings: TrainConfig, overrides: list[str]) -> Plan:
     L.seed_everything(settings.seed, verbose=False)
     network = build_network(settings.model)
     task = PageFinder(network, settings) if settings.model.name == runs.PAGES else DigitClassifier(network, settings)
-    if settings.start_from is not None and resumed is None:
+    if resumed is not None:
+        checkpoints.load_weights(task, resumed.checkpoint, resumed.path)
+    elif settings.start_from is not None:
         take_weights(network, find_model(settings.start_from, settings.outputs_dir))
 
     def folder_of_run() -> Path:
