@@ -100,7 +100,7 @@ def test_one_of_several_digits_is_saved_alone(web: Page) -> None:
         assert web.ask(f"{SAVE}?label=5&digit=1", content, kind).status == 201
         saved = own_digits.read(web.own_digits, shipped_finder()).images[-1]
         seen = np.frombuffer(b64decode(read["digits"][1]["image"]), dtype=np.uint8).reshape(28, 28)
-        assert np.abs(saved.astype(int) - seen).mean() < 20  # it is seen at another size; another digit is above 40
+        assert np.abs(saved.astype(int) - seen).mean() < 16  # it is seen at another size; another digit is above 40
     assert web.saved() == ["5_1.png", "5_2.png"]
 
 

@@ -29,6 +29,7 @@ from starlette.staticfiles import StaticFiles
 from digits.errors import UserError
 from digits.files import ROOT, shown
 from digits.handwriting import own_digits
+from digits.handwriting.find import SIDES
 from digits.handwriting.load import Picture, brightness, picture_of
 from digits.reading.explain import on_paper
 from digits.reading.predictions import Prediction, of_picture
@@ -215,4 +216,8 @@ def _cut_out(reading: Reading, place: int) -> NDArray[np.uint8]:
     if isinstance(reading.source, np.ndarray) and len(reading.digits) == 1:
         return reading.source
     ink = reading.digits[place].place.cropped
-    return np.asarray(255 - 255 * np.pad(ink, max(ink.shape) // 4), dtype=np.uint8)
+    longer = max(ink.shape)
+    # as large as the page network sees pictures, so that it is read again as it was, not between its pixels
+    side = next((side for side in SIDES if side >= 1.5 * longer), 2 * longer)
+    rims = [((side - length) // 2, (side - length + 1) // 2) for length in ink.shape]
+    return np.asarray(255 - 255 * np.pad(ink, rims), dtype=np.uint8)
