@@ -201,7 +201,7 @@ def test_a_run_of_another_version_whose_network_was_another_is_named_and_stays(
     parts["state_dict"][name] = parts["state_dict"][name][:-1]
     torch.save(parts, last)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="has other weights than this network; begin a new run"):
+    with pytest.raises(UserError, match=r"last\.ckpt: has other weights than this network; begin a new run"):
         fit_tiny(f"resume={run}", "trainer.max_epochs=9")
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 

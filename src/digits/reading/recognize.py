@@ -52,7 +52,7 @@ WORTH_TURNING = 0.5
 which takes long: times what they are as it lies."""
 
 ONE = 0.7
-"""How sure both networks must be of all ink of a picture as one digit, for two that were found to be parts of it."""
+"""How sure both networks must be of all writing as one digit, for two that were found to be parts of it."""
 
 DOUBTFUL, SIGN = 0.65, 0.4
 """How sure both networks must be of several digits on a picture, on the mean over their sizes, or it shows something
@@ -117,7 +117,7 @@ class Recognizer:
         return in_rows(digits, lambda digit: digit.place.box)
 
     def _joined(self, page: Page, digits: list[Digit]) -> list[Digit]:
-        """Return the one digit that two are parts of; both, where all ink together makes no sense as one."""
+        """Return the one digit that two are parts of; both, where all writing together makes no sense as one."""
         whole = page.whole if len(digits) == 2 else None
         one = self._look(page, [whole] if whole else [])
         return one if sum(_sense(one)) > ONE else digits

@@ -54,7 +54,7 @@ class PageFinder(Task):
             cast(MeanMetric, metric).reset()
 
     def validation_step(self, batch: PageBatch, batch_idx: int) -> dict[str, Tensor]:
-        """Evaluate some of the validation's pages; return the probability of `ink`, [N, 2, height, width]."""
+        """Evaluate some of the validation's pages; return the probabilities of `ink`, [N, 2, height, width]."""
         logits, votes = self._seen(batch)
         self.val_loss.update(page_loss(logits, votes, batch[1]), len(logits))
         ink = logits.sigmoid()
