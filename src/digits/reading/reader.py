@@ -151,6 +151,11 @@ class Reader(Network):
         except ValueError as error:
             raise UserError(f"run={self.path}: says val/reject_below={text}; must be a number") from error
 
+    @property
+    def knows_non_digits(self) -> bool:
+        """Whether it was trained to tell non-digits from digits; without, it takes two digits in one for a digit."""
+        return "val/negatives_rejected" in self.metadata
+
     def probabilities(self, images: NDArray[np.float32] | NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities, float32 [N, 10], of images, bright ink on black.
 

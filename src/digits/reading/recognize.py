@@ -118,7 +118,7 @@ class Recognizer:
 
     def _joined(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Return the one digit that two are parts of; both, where all writing together makes no sense as one."""
-        whole = page.whole if len(digits) == 2 else None
+        whole = page.whole if len(digits) == 2 and self.reader.knows_non_digits else None
         one = self._look(page, [whole] if whole else [])
         return one if sum(_sense(one)) > ONE else digits
 
