@@ -29,6 +29,13 @@ def test_what_goes_down_like_stairs_is_one_row_and_what_stands_under_another_is_
     assert list(map(len, found)) == rows
 
 
+@pytest.mark.parametrize("lean", [-0.25, -0.1, 0.1, 0.25])
+def test_close_rows_that_lean_are_told_apart(lean: float) -> None:
+    rows = [[box(25 * column, round(50 * row + 25 * column * lean)) for column in range(16)] for row in range(5)]
+    mixed = [place for column in zip(*rows, strict=True) for place in column]
+    assert in_rows(mixed, lambda place: place) == rows
+
+
 def test_an_image_in_mnists_form_is_read_without_the_page_network() -> None:
     image = np.zeros((28, 28), dtype=np.float32)
     image[4:24, 12:17] = 255
