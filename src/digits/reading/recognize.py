@@ -42,10 +42,10 @@ class Digit:
 
 
 SENSIBLE = 0.86
-"""How sure both networks are of the digits of a page that lies upright, on the mean."""
+"""How sure both networks are of what is found on a page that lies upright, on the mean, rejected ones as 0."""
 
-CLEARLY = 0.1
-"""How much surer they must be of what is found when it is turned, on the mean, rejected ones as 0."""
+CLEARLY = 1.1
+"""Times as sure as of all that is found as it lies that they must be of all when it is turned; on the mean, surer."""
 
 WORTH_TURNING = 0.5
 """How sure both networks must be of its digits, each turned by itself, for a page to be turned and looked at anew,
@@ -124,20 +124,20 @@ class Recognizer:
 
     def _turned(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most."""
-        lying = _sense(digits)
+        lying = sum(_sense(digits))
         is_small = len(digits) < FEW and max(page.brightness.shape) <= OVERVIEW  # it hardly is a page
-        if is_small or len(digits) > MANY or (lying and fmean(lying) > SENSIBLE):
+        if is_small or len(digits) > MANY or lying > SENSIBLE * len(digits):
             return digits
-        best, most = digits, sum(lying) / max(1, len(digits)) + CLEARLY
+        best, most = digits, lying / max(1, len(digits))
         for turns in (1, 2, 3):
             if len(digits) >= FEW:
                 each = self._look(page, [digit.place for digit in digits], turns)
-                if sum(_sense(each)) < WORTH_TURNING * sum(lying):
+                if sum(_sense(each)) < WORTH_TURNING * lying:
                     continue
             other = find(page.brightness, self.finder, turns)
             read = self._look(other, other.digits)
             sense = _sense(read)
-            if len(sense) >= FEW and sum(sense) >= sum(lying) and sum(sense) / len(read) > most:
+            if len(sense) >= FEW and sum(sense) > CLEARLY * lying and sum(sense) / len(read) > most:
                 best, most = read, sum(sense) / len(read)
         return best
 

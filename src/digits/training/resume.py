@@ -169,7 +169,6 @@ def _network_of(reader: Reader) -> ModelConfig:
     try:
         config = _parsed(reader.metadata.get("config", ""))
         model = config.get("model")
-        model.pop("dropout", None)  # of files made before November 2026, where it was 0
         return cast("ModelConfig", checked(model, GROUPS["model"][model.name]))
     except (
         yaml.YAMLError,
