@@ -32,11 +32,10 @@ SURE = 0.6
 SAME = 0.25
 """The share of the smaller one's box that it has in common with another's, if both are the same digit."""
 
-MISFIT, UNSURE_MISFIT = 1.5, 0.7
-"""Octaves from the usual size that a digit is at most at the best size of the picture; the lower one where the network
-is not sure of it, as of small print beside large digits."""
+MISFIT = 1.5
+"""Octaves from the usual size that a digit is at most at the best size of the picture."""
 
-FOUND = 0.3
+FOUND = 0.5
 """The share of a digit, as its ink says how large it is, that must be found; the rest hangs together with it."""
 
 FAINT = 0.05
@@ -190,7 +189,7 @@ def _quality(digits: list[Found]) -> float:
 
 def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
     """Return the digits of the best size, the first of `by_size`, and those of others that are missing there."""
-    best = [digit for digit in by_size[0] if digit.misfit < (MISFIT if digit.sureness >= SURE else UNSURE_MISFIT)]
+    best = [digit for digit in by_size[0] if digit.misfit < MISFIT]
     kept = sorted(best, key=lambda digit: digit.misfit)
     for digits in by_size[1:]:
         sure = [digit for digit in digits if digit.sureness >= SURE]
