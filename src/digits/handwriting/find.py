@@ -39,7 +39,7 @@ FOUND = 0.5
 """The share of a digit, as its ink says how large it is, that must be found; the rest hangs together with it."""
 
 FAINT = 0.05
-"""The probability of ink under which there is none, even where one digit is known to be there."""
+"""The probability of ink up to which there is none, even where one digit is known to be there."""
 
 REACH = 0.6
 """Times a digit's size that its ink reaches from its middle."""
@@ -235,10 +235,10 @@ def _paper(values: Grey, bare: Mask, window: int) -> Grey:
 
 def grouped_as_one(seen: Seen) -> Found | None:
     """Return all writing as one digit; where hardly any is sure, what is likeliest. None if there is none."""
-    most = float(seen.writing.max())
-    mask = seen.writing > min(WRITTEN, most / 2)
-    if most < FAINT or not mask.any():
+    most = seen.writing.max()
+    if most <= FAINT:
         return None
+    mask = seen.writing > min(WRITTEN, most / 2)
     box = Box.around(mask)
     alone = replace(seen, numbers=mask.astype(np.int32))
     middle = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
