@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from digits.handwriting.grouping import USUAL_SIZE
 from digits.handwriting.page import find
+from digits.reading.explain import CAPTION, GAP, PANEL, explain
 from digits.reading.reader import SHIPPED, SHIPPED_PAGES, PageReader, Reader, shipped_finder
 from digits.reading.recognize import Recognizer, Rows
 
@@ -127,6 +128,20 @@ def test_a_page_that_lies_on_its_side_is_turned(reader: Reader, text: str, turns
     assert answer(rows) == answer(expected) == text
     first = upright[expected[0][0].box.slices]
     assert np.array_equal(lying[rows[0][0].box.slices], np.rot90(first, turns))
+
+
+def test_the_steps_show_the_ink_of_a_turned_page_as_it_was_read(reader: Reader) -> None:
+    upright = brightness(page([*row("5824", top=20), *row("7369", top=130)], size=(300, 240)))
+    recognizer = Recognizer(reader, shipped_finder())
+    brightnesses, inks = [], []
+    for turns in (0, 1):
+        found = recognizer.find(np.ascontiguousarray(np.rot90(upright, turns)))
+        steps = np.asarray(explain(found, recognizer.read(found)))
+        top, right = GAP + CAPTION, GAP + PANEL
+        brightnesses.append(steps[top : top + PANEL, GAP:right])
+        inks.append(steps[top : top + PANEL, right + GAP : right + GAP + PANEL])
+    assert np.array_equal(*inks)
+    assert not np.array_equal(*brightnesses)
 
 
 class Unsure(PageReader):

@@ -43,6 +43,8 @@ def on_paper(picture: Image.Image) -> Image.Image:
 def explain(page: Page, rows: Rows) -> Image.Image:
     """Lay the steps from the picture to what the network saw side by side, those of each digit in a line below."""
     digits = [digit for row in rows for digit in row][:MAX_SHOWN]
+    seen = [digit.place.seen for digit in digits] or page.seen  # as the page was turned
+    most = max(seen, key=lambda one: sum(other is one for other in seen))
     boxes = grey(page.brightness / 255)
     pen = ImageDraw.Draw(boxes)
     for digit in digits:
@@ -50,7 +52,7 @@ def explain(page: Page, rows: Rows) -> Image.Image:
     lines = [
         [
             ("the picture's brightness", grey(page.brightness / 255)),
-            ("the ink of digits", grey(1 - page.seen[0].ink)),
+            ("the ink of digits", grey(1 - most.ink)),
             ("what is read", boxes),
         ]
     ]
