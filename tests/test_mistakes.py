@@ -60,7 +60,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("model=pages + data=mnist", "data.name=mnist: must be pages with model=pages"),
         ("data=pages", "data.name=pages: must be pages with model=pages"),
         ("model=pages + augment=light", "model=pages: must be another network with augment=light"),
-        ("model=pages + data.val_size=0", "model=pages: must be another network with data.val_size=0"),
+        ("model=pages + data.val_size=0", "data.val_size=0: must be 1 to "),
         ("model=pages + trainer=ddp", "trainer.strategy=ddp: must be auto with data=pages"),
         ("data.own_fraction=1", "data.own_fraction=1.0: must be 0 to below 1"),
         ("data.own_fraction=0.001", "data.own_fraction=0.001: must be 0, or one image of a batch, 0.0078"),

@@ -133,15 +133,13 @@ def test_a_page_that_lies_on_its_side_is_turned(reader: Reader, text: str, turns
 def test_the_steps_show_the_ink_of_a_turned_page_as_it_was_read(reader: Reader) -> None:
     upright = brightness(page([*row("5824", top=20), *row("7369", top=130)], size=(300, 240)))
     recognizer = Recognizer(reader, shipped_finder())
-    brightnesses, inks = [], []
+    shown = []
     for turns in (0, 1):
         found = recognizer.find(np.ascontiguousarray(np.rot90(upright, turns)))
-        steps = np.asarray(explain(found, recognizer.read(found)))
-        top, right = GAP + CAPTION, GAP + PANEL
-        brightnesses.append(steps[top : top + PANEL, GAP:right])
-        inks.append(steps[top : top + PANEL, right + GAP : right + GAP + PANEL])
-    assert np.array_equal(*inks)
-    assert not np.array_equal(*brightnesses)
+        steps = explain(found, recognizer.read(found))
+        left, top = PANEL + 2 * GAP, GAP + CAPTION
+        shown.append(steps.crop((left, top, left + PANEL, top + PANEL)).tobytes())
+    assert shown[0] == shown[1]
 
 
 class Unsure(PageReader):

@@ -32,6 +32,8 @@ class DataConfig(Settings, prefix="data."):
 class PagesConfig(DataConfig):
     """Synthetic pages, drawn when their turn comes."""
 
+    batch_size: Annotated[int, between(1, MAX_COUNT)]
+    val_size: Annotated[int, between(1, MAX_COUNT)]
     pages_per_epoch: Annotated[int, between(1, MAX_COUNT)]
 
 

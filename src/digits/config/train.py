@@ -102,8 +102,6 @@ class TrainConfig(Settings):
         """Check that nothing is asked for that is for images of one digit."""
         possible = {
             "augment": (self.augment.name, not isinstance(self.augment, DistortionConfig)),
-            "data.batch_size": (self.data.batch_size, self.data.batch_size is not None),
-            "data.val_size": (self.data.val_size, self.data.val_size > 0),
             "optimizer": (self.optimizer.name, not isinstance(self.optimizer, LBFGSConfig)),
             "start_from": (self.start_from, self.start_from is None),
         }

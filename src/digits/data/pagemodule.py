@@ -85,18 +85,13 @@ class PagesDataModule(L.LightningDataModule):
         """Draw pages as they are trained on."""
         return DrawnPages(self.digits, self.seed, None)[torch.arange(count)]
 
-    @property
-    def batch_size(self) -> int:
-        """Pages of a mini-batch."""
-        return cast(int, self.config.batch_size)
-
     def steps(self, epochs: int) -> int:
         """Return the number of optimizer steps of so many epochs."""
         return epochs * self.steps_in(0)
 
     def steps_in(self, epoch: int) -> int:
         """Return the number of optimizer steps of an epoch."""
-        return -(-self.config.pages_per_epoch // self.batch_size)
+        return -(-self.config.pages_per_epoch // self.config.batch_size)
 
     def images_in(self, epoch: int) -> int:
         """Return the number of pages that the network sees in an epoch."""
@@ -110,7 +105,7 @@ class PagesDataModule(L.LightningDataModule):
             self.processes = ProcessPoolExecutor(None, get_context("spawn"), pages.begin, self.digits)
         count = self.config.pages_per_epoch
         sampler = ChunkSampler(
-            lambda epoch: [Share(range(epoch * count, (epoch + 1) * count), self.batch_size)],
+            lambda epoch: [Share(range(epoch * count, (epoch + 1) * count), self.config.batch_size)],
             self.steps_in,
             1,
             self.seed,
@@ -121,7 +116,7 @@ class PagesDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Return the pages to validate with, in order."""
-        return DataLoader(self.val_pages, self.batch_size)
+        return DataLoader(self.val_pages, self.config.batch_size)
 
     def teardown(self, stage: str) -> None:
         """Let the processes go that draw."""
