@@ -158,6 +158,7 @@ class Unsure(PageReader):
     [
         ([*row("3474", top=20), *row("7347", top=130)], (300, 240), "3474/7347"),  # they make no sense on a side
         ([("7", 30, 20)], (110, 120), "7"),  # too small for a page
+        ([], (300, 240), ""),  # nothing is written on it
     ],
 )
 def test_a_page_is_not_turned_where_that_is_not_worth_it(

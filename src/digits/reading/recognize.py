@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.handwriting.boxes import Box
-from digits.handwriting.find import OVERVIEW, Found
+from digits.handwriting.find import OVERVIEW, WRITTEN, Found
 from digits.handwriting.page import Page, find, in_rows
 from digits.reading.reader import PageReader, Reader
 
@@ -61,6 +61,10 @@ else; and how much what is rejected counts in it, which may be a sign between di
 FEW, MANY = 3, 400
 """Digits that say something of how a page lies, as many as it must have when it is turned; more than the other are a
 texture, whose reading would take long."""
+
+GLANCE, LITTLE = 256, 50
+"""Pixels of the longer side of a picture with fewer digits, at which it must show more pixels of writing than that, as
+three digits of 12 pixels have, to be looked at turned."""
 
 Rows = list[list[Digit]]
 """From top to bottom, each from left to right."""
@@ -125,8 +129,9 @@ class Recognizer:
     def _turned(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most."""
         lying = sum(_sense(digits))
-        is_small = len(digits) < FEW and max(page.brightness.shape) <= OVERVIEW  # it hardly is a page
-        if is_small or len(digits) > MANY or lying > SENSIBLE * len(digits):
+        if len(digits) < FEW and not _is_written(page):
+            return digits
+        if len(digits) > MANY or lying > SENSIBLE * len(digits):
             return digits
         best, most = digits, lying / max(1, len(digits))
         for turns in (1, 2, 3):
@@ -162,3 +167,9 @@ class Recognizer:
 def _sense(digits: list[Digit]) -> list[float]:
     """Return how sure both networks are of each digit that is not rejected, from 0 to 1."""
     return [digit.confidence * digit.place.sureness for digit in digits if not digit.rejected]
+
+
+def _is_written(page: Page) -> bool:
+    """Whether a picture is a page that is written on, and not a small one of a digit, or a photograph of a thing."""
+    glances = [seen.writing for seen in page.seen if max(seen.writing.shape) <= GLANCE]
+    return max(page.brightness.shape) > OVERVIEW and bool((max(glances, key=np.size) > WRITTEN).sum() > LITTLE)
