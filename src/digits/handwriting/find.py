@@ -164,10 +164,19 @@ class Found:
         return self.seen.ink if self.seen.in_mnist_form else form(self.cropped)
 
 
-def find_digits(brightness: Grey, network: PageNetwork) -> tuple[list[Seen], list[Found]]:
-    """Return what the network says of a picture, float32 [height, width], 0 to 255, and its digits in no order."""
+def find_digits(brightness: Grey, network: PageNetwork, largest: int = SIDES[-1]) -> tuple[list[Seen], list[Found]]:
+    """Find the digits of a picture.
+
+    Args:
+        brightness: float32 [height, width], 0 to 255.
+        network: the page network.
+        largest: pixels of the longer side that it sees the picture at, at most.
+
+    Returns:
+        What the network says of it at each size, the best one first, and the digits in no order.
+    """
     longer = max(brightness.shape)
-    sides = [side for side in SIDES if side <= longer * MOST_ENLARGED] or [SIDES[0]]
+    sides = [side for side in SIDES if side <= min(longer * MOST_ENLARGED, largest)] or [SIDES[0]]
     seen: list[Seen] = []
     by_size: list[list[Found]] = []
     for side in sides:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from digits.handwriting.boxes import Box
-from digits.handwriting.find import Found, PageNetwork, Seen, find_digits, grouped_as_one
+from digits.handwriting.find import SIDES, Found, PageNetwork, Seen, find_digits, grouped_as_one
 from digits.handwriting.morphology import Grey
 from digits.handwriting.normalize import SIDE, in_mnist_form
 
@@ -116,19 +116,20 @@ def _side_by_side(upper: list[Box], lower: list[Box]) -> bool:
     return min(gaps) < NEXT * height and below < BELOW * height
 
 
-def find(brightness: Grey, network: PageNetwork, turns: int = 0) -> Page:
+def find(brightness: Grey, network: PageNetwork, turns: int = 0, largest: int = SIDES[-1]) -> Page:
     """Find the digits of a picture.
 
     Args:
         brightness: float32 [height, width], 0 to 255, dark ink on light or light on dark.
         network: the page network.
         turns: quarter turns clockwise, by which the picture is turned before.
+        largest: pixels of the longer side that the network sees it at, at most.
     """
     turned = np.ascontiguousarray(np.rot90(brightness, -turns))
     if brightness.shape == (SIDE, SIDE) and in_mnist_form(turned.astype(np.uint8)[None]).all():
         seen = _one_digit(turned)
         return Page(brightness, [seen], [place for place in [grouped_as_one(seen)] if place], turns)
-    return Page(brightness, *find_digits(turned, network), turns)
+    return Page(brightness, *find_digits(turned, network, largest), turns)
 
 
 def _one_digit(image: Grey) -> Seen:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.handwriting.boxes import Box
-from digits.handwriting.find import OVERVIEW, WRITTEN, Found
+from digits.handwriting.find import OVERVIEW, SIDES, WRITTEN, Found
 from digits.handwriting.page import Page, find, in_rows
 from digits.reading.reader import PageReader, Reader
 
@@ -134,12 +134,13 @@ class Recognizer:
         if len(digits) > MANY or lying > SENSIBLE * len(digits):
             return digits
         best, most = digits, lying / max(1, len(digits))
+        largest = max(page.seen[0].ink.shape) if len(digits) >= FEW else SIDES[-1]  # where they were seen best
         for turns in (1, 2, 3):
             if len(digits) >= FEW:
                 each = self._look(page, [digit.place for digit in digits], turns)
                 if sum(_sense(each)) < WORTH_TURNING * lying:
                     continue
-            other = find(page.brightness, self.finder, turns)
+            other = find(page.brightness, self.finder, turns, largest)
             read = self._look(other, other.digits)
             sense = _sense(read)
             if len(sense) >= FEW and sum(sense) > CLEARLY * lying and sum(sense) / len(read) > most:
