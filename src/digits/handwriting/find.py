@@ -165,15 +165,9 @@ class Found:
 
 
 def find_digits(brightness: Grey, network: PageNetwork, largest: int = SIDES[-1]) -> tuple[list[Seen], list[Found]]:
-    """Find the digits of a picture.
+    """Return what the network says of a picture, float32 [height, width], 0 to 255, and its digits in no order.
 
-    Args:
-        brightness: float32 [height, width], 0 to 255.
-        network: the page network.
-        largest: pixels of the longer side that it sees the picture at, at most.
-
-    Returns:
-        What the network says of it at each size, the best one first, and the digits in no order.
+    It sees the picture with `largest` pixels on its longer side at most; where it saw it best comes first.
     """
     longer = max(brightness.shape)
     sides = [side for side in SIDES if side <= min(longer * MOST_ENLARGED, largest)] or [SIDES[0]]
