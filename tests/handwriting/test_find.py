@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from digits.handwriting import find
 from digits.handwriting.boxes import Box
 from digits.handwriting.find import Found, PageNetwork, Seen, find_digits
+from digits.handwriting.grouping import USUAL_SIZE, grouped
 
 
 def knowing(
@@ -68,6 +69,19 @@ def test_what_is_missing_at_the_best_size_is_taken_from_others_however_large_it_
     _, digits = find_digits(picture(numbers), but_the_first)
     assert sorted(digit.box.left for digit in digits) == pytest.approx([20, 20, 80, 140], abs=2)
     assert len({digit.seen.scale for digit in digits}) == 2
+
+
+@pytest.mark.parametrize(("right", "down", "digits"), [(16, 0, 2), (0, 16, 1), (0, 28, 2)])
+def test_two_places_voted_for_are_one_digit_nearer_one_above_the_other_than_side_by_side(
+    right: int, down: int, digits: int
+) -> None:
+    ink, votes = np.zeros((96, 96), dtype=np.float32), np.zeros((3, 48, 48), dtype=np.float32)
+    votes[2] = np.log(40 / USUAL_SIZE)
+    for x, y in ((30, 30), (30 + right, 30 + down)):
+        ink[y - 4 : y + 4, x - 4 : x + 4] = 1
+        rows, columns = np.mgrid[y // 2 - 2 : y // 2 + 2, x // 2 - 2 : x // 2 + 2]
+        votes[:2, rows, columns] = np.stack([x - 2 * columns, y - 2 * rows]) / USUAL_SIZE
+    assert len(grouped(ink, votes)[1]) == digits
 
 
 def test_what_the_pictures_edge_cuts_off_and_specks_are_not_read() -> None:

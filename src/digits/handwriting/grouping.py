@@ -18,8 +18,8 @@ INK = 0.35
 FEWEST = 0.15
 """Votes for 2x2 pixels, as a mean over some, that are none."""
 
-APART = 0.35
-"""Times a digit's size that the middles of two digits are apart."""
+APART = (0.33, 0.6)
+"""Times a digit's size that the middles of two digits are apart side by side, and one above the other."""
 
 NEAR = 0.5
 """Times a digit's size that its ink may vote beside its middle."""
@@ -90,6 +90,6 @@ def _peaks(
     own_sizes = sizes[tops[:, 0], tops[:, 1]] / counts[tops[:, 0], tops[:, 1]]
     kept = np.zeros(len(tops), dtype=bool)
     for number, (place, own_size) in enumerate(zip(places, own_sizes, strict=True)):
-        away = np.hypot(*(places[kept] - place).T)
-        kept[number] = bool((away > APART * np.maximum(own_size, own_sizes[kept])).all())
+        away = np.hypot(*((places[kept] - place) / APART).T)
+        kept[number] = bool((away > np.maximum(own_size, own_sizes[kept])).all())
     return [(float(x), float(y), float(of)) for (x, y), of in zip(places[kept], own_sizes[kept], strict=True)]
