@@ -88,8 +88,9 @@ def _peaks(
     tops = tops[np.argsort(-strength, kind="stable")][:MOST]
     places = 2.0 * tops[:, ::-1]
     own_sizes = sizes[tops[:, 0], tops[:, 1]] / counts[tops[:, 0], tops[:, 1]]
+    steps = places / APART
     kept = np.zeros(len(tops), dtype=bool)
-    for number, (place, own_size) in enumerate(zip(places, own_sizes, strict=True)):
-        away = np.hypot(*((places[kept] - place) / APART).T)
+    for number, (step, own_size) in enumerate(zip(steps, own_sizes, strict=True)):
+        away = np.hypot(*(steps[kept] - step).T)
         kept[number] = bool((away > np.maximum(own_size, own_sizes[kept])).all())
     return [(float(x), float(y), float(of)) for (x, y), of in zip(places[kept], own_sizes[kept], strict=True)]
