@@ -45,7 +45,10 @@ REACH = 0.6
 """Times a digit's size that its ink reaches from its middle."""
 
 WRITTEN = 0.3
-"""The probability of writing from which on a pixel is ink; what of it hangs together with a digit's is the digit's."""
+"""The probability of writing from which on a pixel is ink."""
+
+TRACE = 0.02
+"""The same, for what hangs together with a digit's ink, which is the digit's: strokes fade where a pen is hardly pressed."""
 
 OF_DIGITS = 0.25
 """The share of the writing on a picture that its digits are at least, or it shows something else."""
@@ -102,14 +105,23 @@ class Found:
     """The mean probability of its ink."""
 
     @cached_property
+    def found_box(self) -> Box:
+        """Where what the network found of it is in the picture."""
+        return self._in_picture(self.inner)
+
+    @cached_property
     def box(self) -> Box:
-        """Where it is in the picture: the whole pixels that it touches, at least one."""
+        """Where all of its ink is in the picture."""
+        return self._in_picture(self._cut_out[1])
+
+    def _in_picture(self, part: Box) -> Box:
+        """Return where a part of `seen` is in the picture: the whole pixels that it touches, at least one."""
         (height, width), (rows, columns) = self.seen.shape, self.seen.ink.shape
         return Box(
-            self.inner.top * height // rows,
-            self.inner.left * width // columns,
-            -(-self.inner.bottom * height // rows),  # rounded up
-            -(-self.inner.right * width // columns),
+            part.top * height // rows,
+            part.left * width // columns,
+            -(-part.bottom * height // rows),  # rounded up
+            -(-part.right * width // columns),
         )
 
     @property
@@ -134,6 +146,13 @@ class Found:
         With the ink that the network takes for this digit's comes what of the writing hangs together with it, where its
         digit can be.
         """
+        return self._cut_out[0]
+
+    @cached_property
+    def _cut_out(self) -> tuple[Grey, Box]:
+        """Its ink, as `cropped` says, and where that is in `seen`."""
+        if self.seen.in_mnist_form:
+            return self.seen.ink[self.inner.slices], self.inner
         rows, columns = self._around()
         numbers, values = self.seen.numbers[rows, columns], self.seen.brightness[rows, columns]
         writing = self.seen.writing[rows, columns]
@@ -144,11 +163,13 @@ class Found:
             depth = -depth
         full = max(float(np.percentile(depth[mine], 80)), 1.0)
         possible = ~spread((numbers > 0) & ~mine, 3) | mine
-        own = connected(mine, (writing > WRITTEN) & possible | mine, round(self.size))
+        own = connected(mine, (writing > TRACE) & possible | mine, round(self.size))
         ink = np.where(spread(own, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
             ink = mine.astype(np.float32)
-        return ink[Box.around(ink > FAINT).slices]
+        part = Box.around(ink > FAINT)
+        top, left = rows.start, columns.start
+        return ink[part.slices], Box(top + part.top, left + part.left, top + part.bottom, left + part.right)
 
     def _around(self) -> tuple[slice, slice]:
         """Return where its ink can be: round its middle as far as its size says, and round what was seen of it."""
@@ -198,7 +219,7 @@ def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
         sure = [digit for digit in digits if digit.sureness >= SURE]
         for digit in sorted(sure, key=lambda digit: digit.misfit):
             others = (other for other in kept if other.seen is not digit.seen)
-            if not any(_overlap(digit.box, other.box) > SAME for other in others):
+            if not any(_overlap(digit.found_box, other.found_box) > SAME for other in others):
                 kept.append(digit)
     return kept
 

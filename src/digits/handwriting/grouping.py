@@ -18,8 +18,12 @@ INK = 0.35
 FEWEST = 0.15
 """Votes for 2x2 pixels, as a mean over some, that are none."""
 
-APART = (0.33, 0.6)
-"""Times a digit's size that the middles of two digits are apart side by side, and one above the other."""
+BESIDE, ABOVE = 0.25, 0.6
+"""Times a digit's size that the middles of two digits are apart, side by side and one above the other."""
+
+WEAK, BESIDE_WEAK = 0.2, 0.35
+"""Up to which share of the votes for a digit a place beside it is weak, as there is one where two digits touch, and how
+far it must be from it, as above."""
 
 NEAR = 0.5
 """Times a digit's size that its ink may vote beside its middle."""
@@ -85,12 +89,13 @@ def _peaks(
     sizes = blur(np.bincount(cells, size, minlength=height * width).reshape(height, width).astype(np.float32), 3)
     tops = np.argwhere((counts == spread(counts, 5)) & (counts > FEWEST))
     strength = counts[tops[:, 0], tops[:, 1]]
-    tops = tops[np.argsort(-strength, kind="stable")][:MOST]
+    order = np.argsort(-strength, kind="stable")[:MOST]
+    tops, strength = tops[order], strength[order]
     places = 2.0 * tops[:, ::-1]
-    own_sizes = sizes[tops[:, 0], tops[:, 1]] / counts[tops[:, 0], tops[:, 1]]
-    steps = places / APART
+    own_sizes = sizes[tops[:, 0], tops[:, 1]] / strength
     kept = np.zeros(len(tops), dtype=bool)
-    for number, (step, own_size) in enumerate(zip(steps, own_sizes, strict=True)):
-        away = np.hypot(*(steps[kept] - step).T)
+    for number, (place, own_size, votes) in enumerate(zip(places, own_sizes, strength, strict=True)):
+        across, down = (places[kept] - place).T
+        away = np.hypot(across / np.where(votes > WEAK * strength[kept], BESIDE, BESIDE_WEAK), down / ABOVE)
         kept[number] = bool((away > np.maximum(own_size, own_sizes[kept])).all())
     return [(float(x), float(y), float(of)) for (x, y), of in zip(places[kept], own_sizes[kept], strict=True)]
