@@ -48,7 +48,7 @@ WRITTEN = 0.3
 """The probability of writing from which on a pixel is ink."""
 
 TRACE = 0.02
-"""The same, for what hangs together with a digit's ink, which is the digit's: strokes fade where a pen is hardly pressed."""
+"""The same for what hangs together with a digit's ink, which is the digit's: a stroke may fade."""
 
 OF_DIGITS = 0.25
 """The share of the writing on a picture that its digits are at least, or it shows something else."""
