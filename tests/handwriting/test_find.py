@@ -101,23 +101,29 @@ def test_what_the_pictures_edge_cuts_off_and_specks_are_not_read() -> None:
     assert [digit.box.left for digit in found] == [60]
 
 
-@pytest.mark.parametrize("probability", [1, 0.05])
-def test_ink_that_hangs_together_with_what_was_seen_is_of_the_digit(probability: float) -> None:
+@pytest.mark.parametrize(
+    ("probability", "contrast", "height"), [(1, 1, 45), (0.05, 1, 45), (0.05, 0.2, 45), (0.05, 0.05, 20), (0.01, 1, 20)]
+)
+def test_ink_that_hangs_together_with_what_was_seen_is_of_the_digit_even_where_it_fades(
+    probability: float, contrast: float, height: int
+) -> None:
     numbers = np.zeros((SIDE, SIDE), dtype=np.int16)
     numbers[100:145, 100:106] = 1
     numbers[100:106, 100:130] = 1
+    drawn = picture(numbers)
+    drawn[120:] = 220 - contrast * (220 - drawn[120:])
 
-    def upper_half(pictures: Array) -> tuple[Array, Array]:
-        """Sees of the lower half that it may be writing."""
+    def upper_part(pictures: Array) -> tuple[Array, Array]:
+        """Sees of the rest that it may be writing."""
         ink, votes = knowing(numbers)(pictures)
-        lower = slice(round(ink.shape[2] * 120 / SIDE), None)
-        ink[:, 0, lower], ink[:, 1, lower] = 0, probability * ink[:, 1, lower]
+        rest = slice(round(ink.shape[2] * 120 / SIDE), None)
+        ink[:, 0, rest], ink[:, 1, rest] = 0, probability * ink[:, 1, rest]
         return ink, votes
 
-    _, (digit,) = find_digits(picture(numbers), upper_half)
+    _, (digit,) = find_digits(drawn, upper_part)
     assert digit.found_box.height < 25
-    assert digit.box.height == pytest.approx(45, abs=4)
-    assert max(digit.cropped.shape) * digit.seen.scale == pytest.approx(45, abs=4)
+    assert digit.box.height == pytest.approx(height, abs=4)
+    assert digit.cropped.shape[0] * digit.seen.scale == pytest.approx(height, abs=4)
 
 
 def test_a_line_that_is_no_writing_is_of_no_digit() -> None:

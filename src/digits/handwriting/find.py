@@ -50,6 +50,9 @@ WRITTEN = 0.3
 TRACE = 0.02
 """The same for what hangs together with a digit's ink, which is the digit's: a stroke may fade."""
 
+PALEST = 0.1
+"""Times as dark as a digit's ink that what hangs together with it is at least: round blurred strokes is no ink."""
+
 OF_DIGITS = 0.25
 """The share of the writing on a picture that its digits are at least, or it shows something else."""
 
@@ -163,7 +166,8 @@ class Found:
             depth = -depth
         full = max(float(np.percentile(depth[mine], 80)), 1.0)
         possible = ~spread((numbers > 0) & ~mine, 3) | mine
-        own = connected(mine, (writing > TRACE) & possible | mine, round(self.size))
+        traced = (writing > TRACE) & (depth > PALEST * full)
+        own = connected(mine, traced & possible | mine, round(self.size))
         ink = np.where(spread(own, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
             ink = mine.astype(np.float32)
