@@ -126,6 +126,15 @@ def test_ink_that_hangs_together_with_what_was_seen_is_of_the_digit_even_where_i
     assert digit.cropped.shape[0] * digit.seen.scale == pytest.approx(height, abs=4)
 
 
+def test_a_stroke_that_fades_is_full_ink() -> None:
+    numbers = np.zeros((SIDE, SIDE), dtype=np.int16)
+    numbers[100:145, 100:106] = 1
+    drawn = picture(numbers)
+    drawn[130:] = 220 - 0.4 * (220 - drawn[130:])
+    _, (digit,) = find_digits(drawn, knowing(numbers))
+    assert digit.cropped[-5:-1].max(axis=1).min() > 0.95
+
+
 def test_a_line_that_is_no_writing_is_of_no_digit() -> None:
     numbers = np.zeros((SIDE, SIDE), dtype=np.int16)
     numbers[100:145, 100:108] = 1

@@ -53,6 +53,9 @@ TRACE = 0.02
 PALEST = 0.1
 """Times as dark as a digit's ink that what hangs together with it is at least: round blurred strokes is no ink."""
 
+FADED, STROKE = 0.3, 0.1
+"""Times as dark as a digit's ink that a stroke is and yet counts in full, and times its size that strokes are wide."""
+
 OF_DIGITS = 0.25
 """The share of the writing on a picture that its digits are at least, or it shows something else."""
 
@@ -168,7 +171,9 @@ class Found:
         possible = ~spread((numbers > 0) & ~mine, 3) | mine
         traced = (writing > TRACE) & (depth > PALEST * full)
         own = connected(mine, traced & possible | mine, round(self.size))
-        ink = np.where(spread(own, 3) & possible, np.clip(depth / full, 0, 1), 0).astype(np.float32)
+        darkest = spread(np.where(own, depth, 0), max(3, round(STROKE * self.size) | 1))  # of the stroke
+        share = np.clip(depth / np.clip(darkest, FADED * full, full), 0, 1)
+        ink = np.where(spread(own, 3) & possible, share, 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
             ink = mine.astype(np.float32)
         part = Box.around(ink > FAINT)
