@@ -102,7 +102,7 @@ class Found:
     seen: Seen
     number: int
     inner: Box
-    """Where it is in `seen`."""
+    """Where what the network found of it is in `seen`."""
     middle: tuple[float, float]
     """Where its ink says that its middle is in `seen`, x and y."""
     size: float
