@@ -20,6 +20,7 @@ def box(left: int, top: int) -> Box:
         ([(0, 0), (30, 0), (0, 50), (30, 50)], [2, 2]),
         ([(0, 0), (30, 25), (60, 50), (0, 75)], [3, 1]),  # the last stands under the first
         ([(0, 0), (200, 45)], [1, 1]),  # far apart
+        ([(0, 0), (30, 60)], [1, 1]),  # on no common level
     ],
 )
 def test_what_goes_down_like_stairs_is_one_row_and_what_stands_under_another_is_none(
@@ -27,6 +28,13 @@ def test_what_goes_down_like_stairs_is_one_row_and_what_stands_under_another_is_
 ) -> None:
     found = in_rows([box(*place) for place in places], lambda place: place)
     assert list(map(len, found)) == rows
+
+
+def test_boxes_overlap_that_have_a_pixel_in_common() -> None:
+    assert box(0, 0).overlaps(box(19, 39))
+    assert box(19, 39).overlaps(box(0, 0))
+    assert not box(0, 0).overlaps(box(20, 0))
+    assert not box(0, 0).overlaps(box(0, 40))
 
 
 @pytest.mark.parametrize("lean", [-0.25, -0.1, 0.1, 0.25])

@@ -32,6 +32,11 @@ class Box:
         """Pixels."""
         return self.right - self.left
 
+    def overlaps(self, other: "Box") -> bool:
+        """Whether both have a pixel in common."""
+        beside = self.right <= other.left or other.right <= self.left
+        return not beside and self.top < other.bottom and other.top < self.bottom
+
     def turned_back(self, turns: int, height: int, width: int) -> "Box":
         """Return it in a picture of that height and width, where it is in one that was turned.
 

@@ -29,9 +29,6 @@ OVERVIEW = 128
 SURE = 0.6
 """The mean probability of its ink from which on a digit is sure to be one."""
 
-SAME = 0.25
-"""The share of the smaller one's box that it has in common with another's, if both are the same digit."""
-
 MISFIT = 1.5
 """Octaves from the usual size that a digit is at most at the best size of the picture."""
 
@@ -58,9 +55,6 @@ FADED, STROKE = 0.3, 0.1
 
 OF_DIGITS = 0.25
 """The share of the writing on a picture that its digits are at least, or it shows something else."""
-
-SURELY_PAPER = 0.2
-"""The probability of writing below which a pixel, and those round it, are paper."""
 
 PageNetwork = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 """From pictures [1, 1, height, width] in [0, 1] to the probabilities of ink and votes, as models/pagenet.py says."""
@@ -163,7 +157,7 @@ class Found:
         numbers, values = self.seen.numbers[rows, columns], self.seen.brightness[rows, columns]
         writing = self.seen.writing[rows, columns]
         mine: Mask = numbers == self.number
-        bare = ~spread(writing > SURELY_PAPER, 3)
+        bare = ~spread(writing > WRITTEN, 3)
         depth = values - _paper(values, bare, round(self.size / 2) | 1)
         if np.median(depth[mine]) < 0:
             depth = -depth
@@ -228,18 +222,9 @@ def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
         sure = [digit for digit in digits if digit.sureness >= SURE]
         for digit in sorted(sure, key=lambda digit: digit.misfit):
             others = (other for other in kept if other.seen is not digit.seen)
-            if not any(_overlap(digit.found_box, other.found_box) > SAME for other in others):
+            if not any(digit.found_box.overlaps(other.found_box) for other in others):
                 kept.append(digit)
     return kept
-
-
-def _overlap(first: Box, other: Box) -> float:
-    """Return the share of the smaller box that lies in both."""
-    width = min(first.right, other.right) - max(first.left, other.left)
-    height = min(first.bottom, other.bottom) - max(first.top, other.top)
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / max(1, min(first.width * first.height, other.width * other.height))
 
 
 def look(brightness: Grey, side: int, network: PageNetwork) -> tuple[Seen, list[Found]]:

@@ -27,12 +27,6 @@ CORE = 0.5
 UNLIKELY = 2.0
 """How much more height counts for each pixel of leaning."""
 
-NEXT, BELOW = 1.0, 0.2
-"""Times a digit's height that the next one in a row is to the right at most, and below or above."""
-
-OVER = 0.2
-"""The share of the narrower one's width over which a digit must stand over another one to be in a row of its own."""
-
 
 @dataclass(frozen=True)
 class Page:
@@ -105,15 +99,17 @@ def _levelled(places: list[tuple[Box, Place]]) -> list[tuple[Box, Place]]:
 
 
 def _side_by_side(upper: list[Box], lower: list[Box]) -> bool:
-    """Whether two rows are one that goes up or down: no digit stands over another, and neighbours meet."""
-    pairs = list(product(upper, lower))
-    gaps = [max(one.left, other.left) - min(one.right, other.right) for one, other in pairs]
-    if any(-gap > OVER * min(one.width, other.width) for gap, (one, other) in zip(gaps, pairs, strict=True)):
-        return False
-    height = median(box.height for box in (*upper, *lower))
-    one, other = pairs[gaps.index(min(gaps))]
-    below = max(one.top, other.top) - min(one.bottom, other.bottom)
-    return min(gaps) < NEXT * height and below < BELOW * height
+    """Whether two rows are one that goes up or down.
+
+    No digit stands over another one, and the two nearest are partly on one level and less than a digit's height apart.
+    """
+
+    def gap(pair: tuple[Box, Box]) -> int:
+        return max(box.left for box in pair) - min(box.right for box in pair)
+
+    one, other = nearest = min(product(upper, lower), key=gap)
+    on_one_level = max(one.top, other.top) < min(one.bottom, other.bottom)
+    return on_one_level and 0 <= gap(nearest) < median(box.height for box in (*upper, *lower))
 
 
 def find(brightness: Grey, network: PageNetwork, turns: int = 0, largest: int = SIDES[-1]) -> Page:
