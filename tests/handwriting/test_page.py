@@ -30,11 +30,12 @@ def test_what_goes_down_like_stairs_is_one_row_and_what_stands_under_another_is_
     assert list(map(len, found)) == rows
 
 
-def test_boxes_overlap_that_have_a_pixel_in_common() -> None:
-    assert box(0, 0).overlaps(box(19, 39))
-    assert box(19, 39).overlaps(box(0, 0))
-    assert not box(0, 0).overlaps(box(20, 0))
-    assert not box(0, 0).overlaps(box(0, 40))
+def test_a_box_holds_the_middle_of_another_or_not() -> None:
+    assert box(0, 0).holds_middle(box(10, 20))
+    assert not box(0, 0).holds_middle(box(11, 0))
+    assert not box(0, 0).holds_middle(box(0, 21))
+    assert box(0, 0).holds_middle(Box(0, 0, 4, 4))
+    assert not Box(0, 0, 4, 4).holds_middle(box(0, 0))
 
 
 @pytest.mark.parametrize("lean", [-0.25, -0.1, 0.1, 0.25])

@@ -32,10 +32,10 @@ class Box:
         """Pixels."""
         return self.right - self.left
 
-    def overlaps(self, other: "Box") -> bool:
-        """Whether both have a pixel in common."""
-        beside = self.right <= other.left or other.right <= self.left
-        return not beside and self.top < other.bottom and other.top < self.bottom
+    def holds_middle(self, other: "Box") -> bool:
+        """Whether the other's middle lies in it."""
+        across, down = other.left + other.right, other.top + other.bottom
+        return 2 * self.left <= across <= 2 * self.right and 2 * self.top <= down <= 2 * self.bottom
 
     def turned_back(self, turns: int, height: int, width: int) -> "Box":
         """Return it in a picture of that height and width, where it is in one that was turned.

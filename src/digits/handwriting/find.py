@@ -221,8 +221,8 @@ def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
     for digits in by_size[1:]:
         sure = [digit for digit in digits if digit.sureness >= SURE]
         for digit in sorted(sure, key=lambda digit: digit.misfit):
-            others = (other for other in kept if other.seen is not digit.seen)
-            if not any(digit.found_box.overlaps(other.found_box) for other in others):
+            box, others = digit.found_box, [other.found_box for other in kept if other.seen is not digit.seen]
+            if not any(box.holds_middle(other) or other.holds_middle(box) for other in others):
                 kept.append(digit)
     return kept
 

@@ -105,7 +105,7 @@ def _side_by_side(upper: list[Box], lower: list[Box]) -> bool:
     """
 
     def gap(pair: tuple[Box, Box]) -> int:
-        return max(box.left for box in pair) - min(box.right for box in pair)
+        return max(pair[0].left, pair[1].left) - min(pair[0].right, pair[1].right)
 
     one, other = nearest = min(product(upper, lower), key=gap)
     on_one_level = max(one.top, other.top) < min(one.bottom, other.bottom)
