@@ -219,12 +219,14 @@ def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
     best = [digit for digit in by_size[0] if digit.misfit < MISFIT]
     kept = sorted(best, key=lambda digit: digit.misfit)
     for digits in by_size[1:]:
-        sure = [digit for digit in digits if digit.sureness >= SURE]
-        for digit in sorted(sure, key=lambda digit: digit.misfit):
-            box, others = digit.found_box, [other.found_box for other in kept if other.seen is not digit.seen]
-            if not any(box.holds_middle(other) or other.holds_middle(box) for other in others):
-                kept.append(digit)
+        sure = sorted((digit for digit in digits if digit.sureness >= SURE), key=lambda digit: digit.misfit)
+        kept += [digit for digit in sure if not any(_same(digit.found_box, other.found_box) for other in kept)]
     return kept
+
+
+def _same(first: Box, other: Box) -> bool:
+    """Whether two boxes, found at different sizes, are of one digit."""
+    return first.holds_middle(other) or other.holds_middle(first)
 
 
 def look(brightness: Grey, side: int, network: PageNetwork) -> tuple[Seen, list[Found]]:
