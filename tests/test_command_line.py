@@ -53,6 +53,7 @@ def test_a_word_that_sets_nothing_says_what_would(command: Command) -> None:
         ("img=it's.png", r"img='it\'s.png'"),
         ("img=[1].png", "img='[1].png'"),
         ("run=C:\\runs\\", r"run='C:\runs\\'"),
+        ("pages=runs (1)/a.onnx", "pages='runs (1)/a.onnx'"),
         ("img='already'", "img='already'"),
         ("run=null", "run=null"),
         ("seed=1", "seed=1"),

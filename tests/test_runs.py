@@ -50,6 +50,15 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_text(tmp_path / "nowhere" / "file.txt", "text")
 
 
+def test_through_a_link_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    link, target = tmp_path / "link", tmp_path / "file.txt"
+    link.symlink_to(target)
+    for text in ("new", "once more"):
+        write_text(link, text)
+        assert link.is_symlink()
+        assert target.read_text(encoding="utf-8") == text
+
+
 def test_relative_folders_are_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert runs.unfinished("outputs", "no such model") == []

@@ -33,6 +33,7 @@ PATH_SETTINGS = (
     "out",
     "outputs_dir",
     "own_digits",
+    "pages",
     "pictures",
     "resume",
     "run",

@@ -40,14 +40,17 @@ def file_errors(path: Path) -> Iterator[None]:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside the path; what is written there becomes the path at the end, or is removed.
 
+    A link stays one, and what it leads to is written.
+
     Raises:
         UserError: if nothing can be written there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with file_errors(path):
             yield temporary
-            temporary.replace(path)
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,8 +122,10 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
         (["img={tmp}/*.xyz"], "no file matches this pattern"),
         (["img={tmp}/void"], "has no pictures"),
         (["img={seven}", "run={tmp}/void.onnx", "out={tmp}"], "is a folder; give a file's name"),
+        (["img={seven}", "run=shipped", "out={tmp}/pipe"], "pipe: is a device or a pipe; give a file's name"),
         (["img={seven}", "run={tmp}/void.onnx", "out={tmp}/no/where.csv"], "there is no folder"),
         (["img={seven}", "run={tmp}/void.onnx", "out={seven}"], "would be written over, and is to be read"),
+        (["img={seven}", "pages={tmp}/a.npz", "out={tmp}/a.npz"], "would be written over, and is to be read"),
         (["img={seven}", "run={tmp}/no.onnx"], "no.onnx: cannot be read"),
         (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished"),
         (["img=[{seven},{tmp}/b.png]", "annotate=a.png"], "annotate=a.png: is one picture, and img= names 2"),
@@ -138,6 +141,7 @@ def test_wrong_input_is_one_line(
     command: Command, draw: Draw, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "void").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "a.npz").write_bytes(b"")  # told by its name
     seven = str(draw())
     typed = [one.replace("{tmp}", str(tmp_path)).replace("{seven}", seven) for one in arguments]

@@ -28,9 +28,9 @@ def predict(config: PredictConfig) -> None:
     files, errors = find_pictures(config.img if isinstance(config.img, list) else [config.img])
     if not files:
         raise_all(errors)
-    model = find_model(config.run, config.outputs_dir)
+    model, pages = find_model(config.run, config.outputs_dir), find_finder(config.pages)
     out, annotated = (
-        None if path is None else _writable(key, Path(path).expanduser(), [*files, model])
+        None if path is None else _writable(key, Path(path).expanduser(), [*files, model, pages])
         for key, path in (("out", config.out), ("annotate", config.annotate))
     )
     if annotated is not None and (len(files) > 1 or errors):
@@ -43,7 +43,7 @@ def predict(config: PredictConfig) -> None:
         raise UserError(f"{picture_setting}: is for picture files, and {arrays} has arrays")
     explained = None if config.explain is None else made_folder("explain", Path(config.explain).expanduser())
     reader = Reader(model, config.accelerator)
-    finder = PageReader(find_finder(config.pages), config.accelerator)
+    finder = PageReader(pages, config.accelerator)
     recognizer = Recognizer(reader, finder, config.digits, config.reject, config.rotate)
     sys.stderr.write(f"reading with {reader.title}\n")
     if picture_setting is None:
@@ -103,12 +103,12 @@ def _writable(key: str, path: Path, inputs: list[Path]) -> Path:
     """Return the path if a file can be written there, before the work and not after it.
 
     Raises:
-        UserError: if it is a folder, in none, or one of the files that are to be read.
+        UserError: if it is a folder or a device, in no folder, or one of the files that are to be read.
     """
     if path.exists() and any(path.samefile(file) for file in inputs if file.exists()):
         raise UserError(f"{key}={path}: would be written over, and is to be read; give another name")
-    if path.is_dir():
-        raise UserError(f"{key}={path}: is a folder; give a file's name")
+    if path.exists() and not path.is_file():  # as /dev/null, which the whole file would be put in the place of
+        raise UserError(f"{key}={path}: is {'a folder' if path.is_dir() else 'a device or a pipe'}; give a file's name")
     if not path.parent.is_dir():
         raise UserError(f"{key}={path}: there is no folder {path.parent}")
     return path
