@@ -1,5 +1,6 @@
 """Pictures of every kind become brightness, and files that are none get one clear line."""
 
+import logging
 import os
 import struct
 import zlib
@@ -131,3 +132,16 @@ def test_a_file_that_may_not_be_read_or_is_gone_is_one_line(tmp_path: Path) -> N
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(UserError, match="is not a file"):
         load(tmp_path / "pipe.png")
+
+
+def test_nothing_but_the_error_is_said_of_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "eight.tiff"
+    Image.new("RGB", (40, 40)).save(path)
+    three, eight = (struct.pack("<HHIH", 277, 3, 1, samples) for samples in (3, 8))  # SamplesPerPixel
+    path.write_bytes(path.read_bytes().replace(three, eight))
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's; without, Python prints what is logged
+    with pytest.raises(UserError, match=r"eight\.tiff: is not a picture"):
+        load(path)
+    assert capsys.readouterr().err == ""

@@ -1,6 +1,7 @@
 """Find a stranger's picture files, open them, and turn them to brightness."""
 
 import glob
+import logging
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,8 @@ SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".
 
 UNIFORM = 16
 """Grey levels of 255; opaque pixels that differ by less carry no shape, so the transparency does."""
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it would print of a damaged file, our error says
 
 
 @dataclass(frozen=True)
