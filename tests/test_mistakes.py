@@ -40,6 +40,9 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("train.max_epochs=3", "did you mean trainer.max_epochs?"),
         ("--epochs=3", "there is no such flag; a setting is written without dashes, such as trainer.max_epochs=3"),
         ("--cfg", "expected one argument"),
+        ("--resolve", "--resolve: The --resolve flag can only be used in conjunction with --cfg or --help"),
+        ("--run + -m", "Only one of --run, --multirun, --cfg, --info and --shell_completion can be specified"),
+        ("resume=~nobody", "~nobody: there is no "),
         ("seed=(1", "seed=(1: cannot be read as key=value"),
         ("data.val_size=0 + trainer.early_stopping.patience=2", "trainer.early_stopping.patience=2: must be null"),
         ("trainer.accelerator=cpu + trainer.precision=16-mixed", "trainer.precision=16-mixed: must be 32-true"),
@@ -75,6 +78,8 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     "predict": [
         ("", "img: not given; write img=..."),
         ("img=", "img=: must be a file, a folder"),
+        ("img=~nobody.png", "img=~nobody.png: no such file or folder"),
+        ("img=a.png + run=", "run=: must be a run's folder or an .onnx file, or null"),
         ("img=a.png + format=xml", "format=xml: must be one of table, json, csv"),
         ("img=a.png + digits=two", "digits=two: must be one of auto, one"),
         ("img=a.png + reject=maybe", "reject=maybe: must be true or false"),

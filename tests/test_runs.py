@@ -7,7 +7,7 @@ from conftest import Command
 
 from digits import runs
 from digits.errors import UserError
-from digits.files import atomic_write, write_text
+from digits.files import atomic_write, expanded, write_text
 
 
 def test_a_run_name_is_not_used_twice(tmp_path: Path) -> None:
@@ -57,6 +57,11 @@ def test_through_a_link_what_it_leads_to_is_written(tmp_path: Path) -> None:
         write_text(link, text)
         assert link.is_symlink()
         assert target.read_text(encoding="utf-8") == text
+
+
+def test_a_name_may_begin_with_a_tilde() -> None:
+    assert expanded("~/runs") == Path.home() / "runs"
+    assert expanded("~nobody.png") == Path("~nobody.png")
 
 
 def test_relative_folders_are_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

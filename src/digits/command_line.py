@@ -4,6 +4,7 @@ import difflib
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -100,9 +101,13 @@ def run(main: Callable[[], None], schema: type) -> None:
     except yaml.YAMLError as error:
         fail(f"conf: {' '.join(str(error).split())}; must be YAML")
     except ValueError as error:
-        if not str(error).startswith("Config group override must be"):  # Hydra's answer to model=3 and model=null
+        *_, (raised_in, _) = traceback.walk_tb(error.__traceback__)
+        if not raised_in.f_globals["__name__"].startswith("hydra."):
             raise
-        fail(f"{' '.join(sys.argv[1:])}: a group takes a name, such as model=lenet5; --help lists them")
+        problem = str(error).partition("\n")[0]
+        if problem.startswith("Config group override must be"):  # the answer to model=3 and model=null
+            problem = "a group takes a name, such as model=lenet5; --help lists them"
+        fail(f"{' '.join(sys.argv[1:])}: {problem}")
     except KeyboardInterrupt:
         sys.exit(130)
 

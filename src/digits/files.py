@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,16 @@ ROOT = Path(__file__).parents[2]
 """The project's folder."""
 
 
+def expanded(path: str) -> Path:
+    """Return a path as a shell takes it: ~ is one's home, and what begins with ~ and is no user's is a name."""
+    with suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
+
+
 def project_path(path: str) -> Path:
     """Return a folder that is relative to the project's, so that commands do the same from any working directory."""
-    return ROOT / Path(path).expanduser()
+    return ROOT / expanded(path)
 
 
 def shown(path: Path) -> str:

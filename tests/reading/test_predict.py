@@ -127,13 +127,18 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
         (["img={seven}", "run={tmp}/void.onnx", "out={seven}"], "would be written over, and is to be read"),
         (["img={seven}", "pages={tmp}/a.npz", "out={tmp}/a.npz"], "would be written over, and is to be read"),
         (["img={seven}", "run={tmp}/no.onnx"], "no.onnx: cannot be read"),
-        (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished"),
+        (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished; give the folder of a run"),
+        (
+            ["img={seven}", "run={tmp}/half"],
+            "so it never finished; go on with train.py resume=",
+        ),
         (["img=[{seven},{tmp}/b.png]", "annotate=a.png"], "annotate=a.png: is one picture, and img= names 2"),
         (["img={seven}", "out={tmp}/a", "annotate={tmp}/a"], "is where the predictions go; give another name"),
         (["img={tmp}/a.npz", "run=shipped", "explain={tmp}/s"], "error: explain: is for picture files, and "),
         (["img={tmp}/a.npz", "run=shipped", "annotate={tmp}/s"], "error: annotate: is for picture files, and "),
         (["img={seven}", "run=shipped", "accelerator=gpu"], "error: accelerator=gpu: "),
         (["img={seven}", "annotate={seven}"], "would be written over, and is to be read"),
+        (["img={seven}", "run=shipped", "explain={tmp}"], "has pictures that are to be read; give a folder of its own"),
         (["img={seven}", "explain={seven}"], "seven.png: cannot be made (File exists); give a folder"),
     ],
 )
@@ -141,6 +146,8 @@ def test_wrong_input_is_one_line(
     command: Command, draw: Draw, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "void").mkdir()
+    (tmp_path / "half" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "half" / "checkpoints" / "last.ckpt").touch()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "a.npz").write_bytes(b"")  # told by its name
     seven = str(draw())

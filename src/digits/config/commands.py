@@ -8,6 +8,7 @@ from digits.config.checks import Rule, Settings, between, distinct, not_empty, o
 Accelerator = Annotated[str, one_of("auto", "cpu", "gpu")]
 Digits = Annotated[str, one_of("auto", "one")]
 """How many digits a picture has."""
+Run = Annotated[str | None, not_empty("a run's folder or an .onnx file")]
 Name = Annotated[str | None, not_empty("a name")]
 Folder = Annotated[str | None, not_empty("a folder")]
 
@@ -25,8 +26,8 @@ class PredictConfig(Settings):
     """Pictures to read: conf/predict.yaml."""
 
     img: Annotated[Any, PICTURES]
-    run: str | None
-    pages: Annotated[str | None, not_empty("a run's folder or an .onnx file")]
+    run: Run
+    pages: Run
     digits: Digits
     rotate: Annotated[str, one_of("auto", "0", "90", "180", "270")]
     reject: bool
@@ -43,8 +44,8 @@ class ScoreConfig(Settings):
     """Labelled pictures to be scored with: conf/score.yaml."""
 
     pictures: Annotated[str, not_empty("a folder of LABEL_n.png, or an .npz file with x and y")]
-    run: str | None
-    pages: Annotated[str | None, not_empty("a run's folder or an .onnx file")]
+    run: Run
+    pages: Run
     digits: Digits
     outputs_dir: str
 
@@ -53,7 +54,7 @@ class ScoreConfig(Settings):
 class DrawConfig(Settings):
     """The draw page: conf/draw.yaml."""
 
-    run: str | None
+    run: Run
     host: Annotated[str, not_empty("an address, such as 127.0.0.1")]
     port: Annotated[int, between(0, 65535, note="; 0 takes a free one")]
     open: bool
@@ -65,7 +66,7 @@ class DrawConfig(Settings):
 class EvaluateConfig(Settings):
     """A repeated test: conf/evaluate.yaml."""
 
-    run: str | None
+    run: Folder
     accelerator: Accelerator
     weights: Folder
     outputs_dir: str

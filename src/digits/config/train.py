@@ -1,7 +1,6 @@
 """What conf/train.yaml and conf/trainer/ must fit, and which settings a group has for each of its names."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from digits.config.checks import Rule, Settings, between, not_empty, one_of, pattern
@@ -16,6 +15,7 @@ from digits.config.model import (
     SGDConfig,
 )
 from digits.errors import UserError, require
+from digits.files import expanded
 from digits.runs import PAGES
 
 WITHOUT_INFLUENCE = (
@@ -85,7 +85,7 @@ class TrainConfig(Settings):
         """Check the settings against each other, and make the path good for any working directory."""
         super().__post_init__()
         if self.start_from not in (None, "auto", "shipped"):
-            self.start_from = str(Path(self.start_from).expanduser().resolve())
+            self.start_from = str(expanded(self.start_from).resolve())
         patience = self.trainer.early_stopping.patience
         expected = "null where data.val_size=0: nothing to judge by"
         require(patience is None or self.data.val_size > 0, "trainer.early_stopping.patience", patience, expected)

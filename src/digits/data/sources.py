@@ -113,8 +113,12 @@ def _pair(content: bytes, path: Path) -> ImageSet:
 
 def _partner(images: Path) -> Path:
     """Find the file of the labels that go with an IDX file of images: by its name, gzipped or not."""
-    name = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
+    own = images.name.removesuffix(".gz")
+    name = own.replace("images", "labels").replace("idx3", "idx1")
+    if name == own:
+        expected = "its name must have images in it, and that of its labels labels in the same place"
+        raise UserError(f"{images}: is an IDX file of images; {expected}")
     for partner in (images.with_name(name), images.with_name(f"{name}.gz")):
-        if partner.is_file() and partner.name != images.name:
+        if partner.is_file():
             return partner
     raise UserError(f"{images}: is an IDX file of images; its labels must be beside it, as {name} or {name}.gz")

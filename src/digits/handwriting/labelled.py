@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
+from digits.files import expanded
 from digits.formats.npz import is_npz, read_labelled
 from digits.handwriting.load import brightness, find_pictures, open_picture
 
@@ -50,7 +51,7 @@ def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
     Raises:
         UserError: if there are none.
     """
-    path = Path(pictures).expanduser()
+    path = expanded(pictures)
     if is_npz(path):
         pairs = enumerate(zip(*read_labelled(path), strict=True))
         return [

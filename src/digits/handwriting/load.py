@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from digits.errors import UserError
+from digits.files import expanded
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "ICO", "TGA", "PCX", "SGI", "PSD")
 """What pictures come in, the usual ones first; EPS and WMF are programs, which Pillow would have others run."""
@@ -66,7 +67,7 @@ def find_pictures(names: Iterable[object]) -> tuple[list[Path], list[UserError]]
     files: dict[Path, Path] = {}
     errors = []
     for name in map(str, names):
-        path = Path(name).expanduser()
+        path = expanded(name)
         if path.is_dir():
             pictures = [file for file in _walk(path) if file.suffix.lower() in SUFFIXES]
             missing = f"has no pictures ({' '.join(SUFFIXES)})"

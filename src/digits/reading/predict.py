@@ -7,7 +7,7 @@ from pathlib import Path
 
 from digits.config.commands import PredictConfig
 from digits.errors import UserError, raise_all
-from digits.files import made_folder, write_picture, write_text
+from digits.files import expanded, made_folder, write_picture, write_text
 from digits.formats.npz import is_npz
 from digits.handwriting.load import find_pictures, open_picture
 from digits.reading.explain import annotate, explain
@@ -30,7 +30,7 @@ def predict(config: PredictConfig) -> None:
         raise_all(errors)
     model, pages = find_model(config.run, config.outputs_dir), find_finder(config.pages)
     out, annotated = (
-        None if path is None else _writable(key, Path(path).expanduser(), [*files, model, pages])
+        None if path is None else _writable(key, expanded(path), [*files, model, pages])
         for key, path in (("out", config.out), ("annotate", config.annotate))
     )
     if annotated is not None and (len(files) > 1 or errors):
@@ -41,7 +41,9 @@ def predict(config: PredictConfig) -> None:
     if picture_setting is not None and any(map(is_npz, files)):
         arrays = next(filter(is_npz, files))
         raise UserError(f"{picture_setting}: is for picture files, and {arrays} has arrays")
-    explained = None if config.explain is None else made_folder("explain", Path(config.explain).expanduser())
+    explained = None if config.explain is None else made_folder("explain", expanded(config.explain))
+    if explained is not None and any(file.parent.samefile(explained) for file in files):
+        raise UserError(f"explain={explained}: has pictures that are to be read; give a folder of its own")
     reader = Reader(model, config.accelerator)
     finder = PageReader(pages, config.accelerator)
     recognizer = Recognizer(reader, finder, config.digits, config.reject, config.rotate)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from digits import runs
 from digits.errors import UserError
+from digits.files import expanded
 from digits.reading import onnxfile
 
 SHIPPED = Path(__file__).with_name("shipped.onnx")
@@ -274,10 +275,11 @@ def shipped_finder() -> PageReader:
 
 
 def _model_of(setting: str, run: str) -> Path:
-    path = Path(run).expanduser()
+    path = expanded(run)
     if not path.is_dir():
         return path
     if not (path / runs.MODEL_FILE).exists():
-        expected = f"go on with train.py resume={run}"
+        resumable = runs.is_resumable(path)
+        expected = f"go on with train.py resume={run}" if resumable else "give the folder of a run that did"
         raise UserError(f"{setting}={run}: has no {runs.MODEL_FILE}, so it never finished; {expected}")
     return path / runs.MODEL_FILE

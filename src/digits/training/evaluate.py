@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import lightning.pytorch as L
 
@@ -11,7 +10,7 @@ from digits.config.commands import EvaluateConfig
 from digits.config.data import MNISTConfig
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
-from digits.files import file_errors, project_path, shown, write_text
+from digits.files import expanded, file_errors, project_path, shown, write_text
 from digits.models.build import build_network
 from digits.tracking.console import log, log_tested, logging_to
 from digits.tracking.digits import DigitTracker
@@ -50,7 +49,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         UserError: if there is no such run, or its checkpoint is damaged or another network's.
     """
     prepare_process()
-    folder = Path(config.run).expanduser().resolve() if config.run else runs.newest_finished(config.outputs_dir)
+    folder = expanded(config.run).resolve() if config.run else runs.newest_finished(config.outputs_dir)
     if folder is None:
         where = project_path(config.outputs_dir)
         raise UserError(f"run: no finished run in {where}; train one first: python src/train.py")
@@ -77,7 +76,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         write_text(target / runs.METRICS_JSON, json.dumps(tracker.tested, indent=2) + "\n")
         log_tested(tracker.tested)
         if config.weights is not None:
-            weights = Path(config.weights).expanduser()
+            weights = expanded(config.weights)
             export_text(classifier.network, weights)
             log.info("weights        %s", shown(weights))
     return tracker.tested

@@ -9,14 +9,13 @@ import sys
 import threading
 import webbrowser
 from contextlib import suppress
-from pathlib import Path
 
 import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from digits.config.commands import DrawConfig
 from digits.errors import UserError
-from digits.files import shown
+from digits.files import expanded, shown
 from digits.reading.reader import Reader, find_model
 from digits.web.app import application
 
@@ -46,7 +45,7 @@ def draw(config: DrawConfig) -> None:
 def server(config: DrawConfig, reader: Reader, listener: socket.socket) -> uvicorn.Server:
     """Make the server of the page."""
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a request that is refused is no news; a crash of ours is
-    folder = None if config.own_digits is None else Path(config.own_digits).expanduser().resolve()
+    folder = None if config.own_digits is None else expanded(config.own_digits).resolve()
     app = TrustedHostMiddleware(application(reader, folder), LOCAL if is_local(listener) else ["*"])
     settings = uvicorn.Config(
         app, ws="none", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
