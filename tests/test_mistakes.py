@@ -42,7 +42,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("--cfg", "expected one argument"),
         ("--resolve", "--resolve: The --resolve flag can only be used in conjunction with --cfg or --help"),
         ("--run + -m", "Only one of --run, --multirun, --cfg, --info and --shell_completion can be specified"),
-        ("resume=~nobody", "~nobody: there is no "),
+        ("resume=~no.one", "resume=~no.one: there is no "),
         ("seed=(1", "seed=(1: cannot be read as key=value"),
         ("data.val_size=0 + trainer.early_stopping.patience=2", "trainer.early_stopping.patience=2: must be null"),
         ("trainer.accelerator=cpu + trainer.precision=16-mixed", "trainer.precision=16-mixed: must be 32-true"),
