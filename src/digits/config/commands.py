@@ -9,6 +9,7 @@ Accelerator = Annotated[str, one_of("auto", "cpu", "gpu")]
 Digits = Annotated[str, one_of("auto", "one")]
 """How many digits a picture has."""
 Run = Annotated[str | None, not_empty("a run's folder or an .onnx file")]
+"""The network to read with."""
 Name = Annotated[str | None, not_empty("a name")]
 Folder = Annotated[str | None, not_empty("a folder")]
 
