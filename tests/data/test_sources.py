@@ -206,10 +206,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     "an IDX header cut off": (lambda: idx(PAIR)[:9], "ends within its header of 16 bytes"),
     "several gzip parts": (lambda: gzip.compress(b"1,2") * 2, "has something behind its gzipped content"),
     ".npz of 14x56": (lambda: npz(x=PAIR.reshape(3, 14, 56), y=LABELS), "x has the shape [3, 14, 56]; must have"),
-    "images whose name says no images": (
-        lambda: idx(PAIR),
-        "of images; its name must have images in it",
-    ),
+    "images whose name says no images": (lambda: idx(PAIR), "of images; its name must have images in it"),
     "labels alone": (lambda: idx(LABELS), "has the labels of an IDX pair; give the file of the images"),
     "gzip cut off": (lambda: gzip.compress(idx(PAIR))[:-9], "is a gzip file that was cut off"),
     "a gzip bomb": (lambda: gzip.compress(bytes(LARGE)), "more than 1048576 bytes unpacked"),

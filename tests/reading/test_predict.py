@@ -128,10 +128,7 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
         (["img={seven}", "pages={tmp}/a.npz", "out={tmp}/a.npz"], "would be written over, and is to be read"),
         (["img={seven}", "run={tmp}/no.onnx"], "no.onnx: cannot be read"),
         (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished; give the folder of a run"),
-        (
-            ["img={seven}", "run={tmp}/half"],
-            "so it never finished; go on with train.py resume=",
-        ),
+        (["img={seven}", "run={tmp}/half"], "no model.onnx, so it never finished; go on with train.py resume="),
         (["img=[{seven},{tmp}/b.png]", "annotate=a.png"], "annotate=a.png: is one picture, and img= names 2"),
         (["img={seven}", "out={tmp}/a", "annotate={tmp}/a"], "is where the predictions go; give another name"),
         (["img={tmp}/a.npz", "run=shipped", "explain={tmp}/s"], "error: explain: is for picture files, and "),
