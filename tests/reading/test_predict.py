@@ -123,6 +123,7 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
         (["img={tmp}/void"], "has no pictures"),
         (["img={seven}", "run={tmp}/void.onnx", "out={tmp}"], "is a folder; give a file's name"),
         (["img={seven}", "run=shipped", "out={tmp}/pipe"], "pipe: is a device or a pipe; give a file's name"),
+        (["img={seven}", "run=shipped", "out=/dev/stdout"], "/dev/stdout: is a device or a pipe; give a file's name"),
         (["img={seven}", "run={tmp}/void.onnx", "out={tmp}/no/where.csv"], "there is no folder"),
         (["img={seven}", "run={tmp}/void.onnx", "out={seven}"], "would be written over, and is to be read"),
         (["img={seven}", "pages={tmp}/a.npz", "out={tmp}/a.npz"], "would be written over, and is to be read"),

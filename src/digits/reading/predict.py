@@ -16,6 +16,9 @@ from digits.reading.predictions import Prediction, as_csv, as_json, as_table
 from digits.reading.reader import PageReader, Reader, find_finder, find_model
 from digits.reading.recognize import Recognizer
 
+DEVICES = (Path("/dev"), Path("/dev/fd"))
+"""Folders of what is no file, even where it leads to one."""
+
 
 def predict(config: PredictConfig) -> None:
     """Read the pictures that the config names and show or write the predictions.
@@ -109,7 +112,8 @@ def _writable(key: str, path: Path, inputs: list[Path]) -> Path:
     """
     if path.exists() and any(path.samefile(file) for file in inputs if file.exists()):
         raise UserError(f"{key}={path}: would be written over, and is to be read; give another name")
-    if path.exists() and not path.is_file():  # as /dev/null, which the whole file would be put in the place of
+    # the whole file would be put in the place of a device, or of the file that /dev/stdout leads to
+    if path.exists() and (path.absolute().parent in DEVICES or not path.is_file()):
         raise UserError(f"{key}={path}: is {'a folder' if path.is_dir() else 'a device or a pipe'}; give a file's name")
     if not path.parent.is_dir():
         raise UserError(f"{key}={path}: there is no folder {path.parent}")
