@@ -45,13 +45,14 @@ def test_close_rows_that_lean_are_told_apart(lean: float) -> None:
     assert in_rows(mixed, lambda place: place) == rows
 
 
-def test_an_image_in_mnists_form_is_read_without_the_page_network() -> None:
+@pytest.mark.parametrize("dark_on_white", [False, True])
+def test_an_image_in_mnists_form_is_read_without_the_page_network(dark_on_white: bool) -> None:
     image = np.zeros((28, 28), dtype=np.float32)
     image[4:24, 12:17] = 255
 
     def never(_: Array) -> tuple[Array, Array]:
         raise AssertionError
 
-    (digit,) = find(image, never).digits
+    (digit,) = find(255 - image if dark_on_white else image, never).digits
     assert digit.sureness == 1
     assert digit.image.sum() == pytest.approx((image / 255).sum(), rel=0.3)  # its stroke is wider than MNIST's

@@ -114,3 +114,11 @@ def in_mnist_form(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
         middle = sums @ places / sums.sum(axis=1).clip(min=1)
         formed &= np.abs(middle - MIDDLE) < HALF
     return formed & (longest >= BOX - 1) & (longest <= BOX)
+
+
+def bright_on_black(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return images, uint8 [N, height, width], of which those that are as MNIST's but for dark ink on white are turned."""
+    if images.shape[1:] != (SIDE, SIDE):
+        return images
+    turned = 255 - images
+    return np.where(in_mnist_form(turned)[:, None, None], turned, images)

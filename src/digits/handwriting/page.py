@@ -122,9 +122,10 @@ def find(brightness: Grey, network: PageNetwork, turns: int = 0, largest: int = 
         largest: pixels of the longer side that the network sees it at, at most.
     """
     turned = np.ascontiguousarray(np.rot90(brightness, -turns))
-    if brightness.shape == (SIDE, SIDE) and in_mnist_form(turned.astype(np.uint8)[None]).all():
-        seen = _one_digit(turned)
-        return Page(brightness, [seen], [place for place in [grouped_as_one(seen)] if place], turns)
+    for image in (turned, 255 - turned):
+        if image.shape == (SIDE, SIDE) and in_mnist_form(image.astype(np.uint8)[None]).all():
+            seen = _one_digit(image)
+            return Page(brightness, [seen], [place for place in [grouped_as_one(seen)] if place], turns)
     return Page(brightness, *find_digits(turned, network, largest), turns)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from digits.errors import UserError
 from digits.formats.npz import read_images
 from digits.handwriting.load import brightness, open_picture
-from digits.handwriting.normalize import in_mnist_form
+from digits.handwriting.normalize import bright_on_black, in_mnist_form
 from digits.handwriting.page import Page
 from digits.reading.predictions import Prediction, of_image, of_picture, printable
 from digits.reading.reader import PageReader, Reader
@@ -82,7 +82,7 @@ def read_array(recognizer: Recognizer, file: Path) -> Read:
     Raises:
         UserError: if it is not as it must be.
     """
-    images = read_images(file)
+    images = bright_on_black(read_images(file))
     formed = in_mnist_form(images)
     names = [f"{printable(file)}[{number}]" for number in range(len(images))]
     probabilities = recognizer.reader.probabilities(images if formed.all() else images[formed])
