@@ -10,7 +10,7 @@ from digits.files import ROOT
 DIGITS = ROOT / "src" / "digits"
 
 LAYERS = [
-    {"errors", "files", "runs"},
+    {"errors", "files", "processes", "runs"},
     {"config", "command_line"},
     {"formats"},
     {"handwriting"},
@@ -24,7 +24,7 @@ LAYERS = [
 ]
 """The lowest first; a package may import from itself and from lower layers."""
 
-WITHOUT_ORDER = {"errors", "files", "runs", "config", "command_line"}
+WITHOUT_ORDER = {"errors", "files", "processes", "runs", "config", "command_line"}
 """Modules on the ground, which may import from each other but for circles."""
 
 TRAINING_SIDE = ("torch", "torchvision", "lightning", "torchmetrics", "tensorboard", "matplotlib", "onnx", "onnxscript")

@@ -4,13 +4,17 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Command
 from drawn_pages import page, row
 from PIL import Image
+
+from digits.reading import many
 
 Draw = Callable[..., Path]
 HEADER = ["file", "answer", "confidence", "reason", *(f"p{digit}" for digit in range(10))]
@@ -120,10 +124,14 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
     [
         (["img={tmp}/nothing.png"], "nothing.png: no such file or folder"),
         (["img={tmp}/*.xyz"], "no file matches this pattern"),
+        (["img={long}.png"], "{long}.png: File name too long"),
+        (["img={seven}", "run={long}"], "{long}: File name too long"),
+        (["img={seven}", "run=shipped", "out={tmp}/{long}"], "{long}: File name too long"),
         (["img={tmp}/void"], "has no pictures"),
         (["img={seven}", "run={tmp}/void.onnx", "out={tmp}"], "is a folder; give a file's name"),
         (["img={seven}", "run=shipped", "out={tmp}/pipe"], "pipe: is a device or a pipe; give a file's name"),
         (["img={seven}", "run=shipped", "out=/dev/stdout"], "/dev/stdout: is a device or a pipe; give a file's name"),
+        (["img={seven}", "run=shipped", "out=/proc/self/fd/1"], "/proc/self/fd/1: is a device or a pipe; give a file"),
         (["img={seven}", "run={tmp}/void.onnx", "out={tmp}/no/where.csv"], "there is no folder"),
         (["img={seven}", "run={tmp}/void.onnx", "out={seven}"], "would be written over, and is to be read"),
         (["img={seven}", "pages={tmp}/a.npz", "out={tmp}/a.npz"], "would be written over, and is to be read"),
@@ -132,6 +140,7 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
         (["img={seven}", "run={tmp}/half"], "no model.onnx, so it never finished; go on with train.py resume="),
         (["img=[{seven},{tmp}/b.png]", "annotate=a.png"], "annotate=a.png: is one picture, and img= names 2"),
         (["img={seven}", "out={tmp}/a", "annotate={tmp}/a"], "is where the predictions go; give another name"),
+        (["img={seven}", "out={tmp}/a", "annotate={tmp}/void/../a"], "is where the predictions go; give another name"),
         (["img={tmp}/a.npz", "run=shipped", "explain={tmp}/s"], "error: explain: is for picture files, and "),
         (["img={tmp}/a.npz", "run=shipped", "annotate={tmp}/s"], "error: annotate: is for picture files, and "),
         (["img={seven}", "run=shipped", "accelerator=gpu"], "error: accelerator=gpu: "),
@@ -149,9 +158,44 @@ def test_wrong_input_is_one_line(
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "a.npz").write_bytes(b"")  # told by its name
     seven = str(draw())
-    typed = [one.replace("{tmp}", str(tmp_path)).replace("{seven}", seven) for one in arguments]
-    outcome = command("predict", *typed, code=2)
-    assert message in outcome.err
+    values = {"tmp": str(tmp_path), "seven": seven, "long": 300 * "n"}
+    outcome = command("predict", *(one.format_map(values) for one in arguments), code=2)
+    assert message.format_map(values) in outcome.err
     assert outcome.err.count("\n") == 1
     assert outcome.out == ""
     assert not (tmp_path / "s").exists()
+
+
+def test_a_name_that_leaves_no_room_for_a_temporary_one_is_one_line(
+    command: Command, draw: Draw, tmp_path: Path
+) -> None:
+    long = tmp_path / (250 * "n")
+    outcome = command("predict", f"img={draw()}", "run=shipped", f"out={long}", code=2)
+    assert outcome.err == f"reading with the shipped network\nerror: {long}: cannot be written (File name too long)\n"
+
+
+def test_few_pictures_keep_all_cores_busy(
+    command: Command, draw: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        draw(f"some/{number}.png")
+    given: list[int] = []
+
+    class Here:
+        """Does the work in this process."""
+
+        def map(self, work: Callable[[Any], Any], parts: list[Any]) -> list[Any]:
+            given.extend(map(len, parts))
+            return [work(part) for part in parts]
+
+    @contextmanager
+    def here(count: int, begin: Callable[..., None], *args: Any) -> Iterator[Here]:
+        assert count == 2
+        begin(*args)
+        yield Here()
+
+    monkeypatch.setattr(many, "workers", here)
+    monkeypatch.setattr(many, "WORTH_IT", 0.0)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    command("predict", f"img={tmp_path / 'some'}", "run=shipped", "format=csv")
+    assert given == [2, 2, 2, 2, 1]

@@ -2,7 +2,6 @@
 
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from typing import cast
 
 import lightning.pytorch as L
@@ -17,6 +16,7 @@ from digits.data.sampler import ChunkLoader, ChunkSampler, Share
 from digits.data.synthetic import pages
 from digits.data.synthetic.glyphs import Digits
 from digits.files import project_path
+from digits.processes import start_workers
 
 HELD_OUT = 5000
 """MNIST's last training images, which the validation's pages are written with."""
@@ -101,8 +101,7 @@ class PagesDataModule(L.LightningDataModule):
         """Return the pages of the trainer's epoch; each has its place among those of all epochs."""
         trainer = cast(L.Trainer, self.trainer)
         if self.processes is None:
-            # fresh ones that load what draws and nothing else; a fork of this one would copy torch's threads badly
-            self.processes = ProcessPoolExecutor(None, get_context("spawn"), pages.begin, self.digits)
+            self.processes = start_workers(None, pages.begin, *self.digits)
         count = self.config.pages_per_epoch
         sampler = ChunkSampler(
             lambda epoch: [Share(range(epoch * count, (epoch + 1) * count), self.config.batch_size)],

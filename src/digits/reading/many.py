@@ -1,9 +1,7 @@
 """Read many pictures: images that are in the network's form all at once, others on all cores."""
 
-import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,6 +14,7 @@ from digits.formats.npz import read_images
 from digits.handwriting.load import brightness, open_picture
 from digits.handwriting.normalize import bright_on_black, in_mnist_form
 from digits.handwriting.page import Page
+from digits.processes import workers
 from digits.reading.predictions import Prediction, of_image, of_picture, printable
 from digits.reading.reader import PageReader, Reader
 from digits.reading.recognize import Recognizer, Rows
@@ -26,8 +25,8 @@ WORTH_IT = 2.0
 PICTURES_PER_SECOND, BYTES_PER_SECOND = 1000, 20e6
 """What a core reads, of small pictures and of large files."""
 
-TOGETHER = 64
-"""Pictures that a process is given together."""
+TOGETHER, TURNS = 64, 4
+"""Pictures that a process is given together at most, and how often each process is given some at least."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +106,10 @@ def read_on_all_cores(recognizer: Recognizer, sources: list[Source]) -> Read:
     if cores < 2 or len(sources) / PICTURES_PER_SECOND + files / BYTES_PER_SECOND < WORTH_IT:
         errors: list[UserError] = []
         return [prediction for prediction, _, _ in read(recognizer, sources, errors)], errors
-    parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
+    together = min(TOGETHER, -(-len(sources) // (TURNS * cores)))
+    parts = [sources[start : start + together] for start in range(0, len(sources), together)]
     paths = recognizer.reader.path, recognizer.finder.path
-    # spawn, because a process with threads, as ONNX Runtime has them, cannot be forked safely
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        cores, context, _begin, (*paths, recognizer.digits, recognizer.reject, recognizer.rotate)
-    ) as processes:
+    with workers(cores, _begin, *paths, recognizer.digits, recognizer.reject, recognizer.rotate) as processes:
         predictions, errors_of_parts = zip(*processes.map(_read_part, parts), strict=True)
     return list(chain.from_iterable(predictions)), list(chain.from_iterable(errors_of_parts))
 

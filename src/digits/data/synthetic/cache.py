@@ -3,9 +3,7 @@
 import hashlib
 import logging
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from torch import Tensor
 
 from digits.data.synthetic import strokes
 from digits.files import ROOT, atomic_write, file_errors
+from digits.processes import workers
 
 log = logging.getLogger("digits")
 
@@ -68,8 +67,7 @@ def _drawn(kind: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     if len(parts) < FEWEST_PARTS:
         drawn = [draw(part) for part in bar(parts)]
     else:
-        # fresh processes that load what draws and nothing else; a fork of this one would copy torch's threads badly
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        with workers(None) as processes:
             drawn = list(bar(processes.map(draw, parts), total=len(parts)))
     images, labels = (np.concatenate(arrays) for arrays in zip(*drawn, strict=True))
     return images, labels
