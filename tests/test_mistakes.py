@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from conftest import Command
 
+LONG = 300 * "n"
+"""No file has so long a name."""
+
 MISTAKES: dict[str, list[tuple[str, str]]] = {
     "train": [
         ("trainer.max_epoch=3", "did you mean trainer.max_epochs?"),
@@ -43,6 +46,9 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("--resolve", "--resolve: The --resolve flag can only be used in conjunction with --cfg or --help"),
         ("--run + -m", "Only one of --run, --multirun, --cfg, --info and --shell_completion can be specified"),
         ("resume=~no.one", "resume=~no.one: there is no "),
+        (f"resume={LONG}", f"{LONG}: File name too long"),
+        (f"start_from={LONG}", f"{LONG}: File name too long"),
+        (f"data.path={LONG}", f"{LONG}: File name too long"),
         ("seed=(1", "seed=(1: cannot be read as key=value"),
         ("data.val_size=0 + trainer.early_stopping.patience=2", "trainer.early_stopping.patience=2: must be null"),
         ("trainer.accelerator=cpu + trainer.precision=16-mixed", "trainer.precision=16-mixed: must be 32-true"),
@@ -109,6 +115,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("experiments=['lenet5_adam modl=3']", "experiments=lenet5_adam modl=3: modl: there is no setting modl"),
         ("experiments=['lenet5_adam seed=3']", "has seed, resume or run_name; every run is a new one"),
         ("experiments=['lenet5_adam \"']", 'experiments=lenet5_adam ": No closing quotation'),
+        ("experiments=[model=pages]", "experiments=model=pages: is a page network, which has no test images; score.py"),
         ("settings=[data.val_size=x]", "data.val_size=x: must be a whole number"),
         ("sedes=[1]", "sedes=[1]: there is no setting sedes; did you mean seeds?"),
     ],

@@ -1,6 +1,7 @@
 """What every entry point shares: settings checked, a user's mistake answered in one line, paths taken as typed."""
 
 import difflib
+import errno
 import os
 import re
 import sys
@@ -62,6 +63,9 @@ ALIASES = {
     "wd": "optimizer.weight_decay",
 }
 """What other programs call settings."""
+
+REFUSALS = {errno.EACCES, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOSPC, errno.EROFS}
+"""Errors that a user can mend and our code cannot: no permission, no room, a name that is too long."""
 
 QUOTES = "'\""
 
@@ -138,10 +142,22 @@ def _assigned(setting: str, value: str) -> str:
 
 
 @contextmanager
+def refused_files() -> Iterator[None]:
+    """Turn what the system refuses to do with a file into a UserError, wherever that comes up."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        raise UserError(f"{error.filename or 'the disk'}: {error.strerror}") from error
+
+
+@contextmanager
 def one_line_errors() -> Iterator[None]:
     """Show a UserError as one line and exit with code 2; inside Hydra's main, which would add a line of its own."""
     try:
-        yield
+        with refused_files():
+            yield
     except UserError as error:
         fail(str(error))
 

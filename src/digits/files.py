@@ -59,7 +59,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
             yield temporary
             temporary.replace(target)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # never made
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

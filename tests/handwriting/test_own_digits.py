@@ -87,7 +87,10 @@ def test_each_batch_has_its_share_before_the_negatives(own: Path, tiny: list[str
     assert {kind: len(images.labels) for kind, images in data.synthetic.items()} == {"digits": 4, "negatives": 4}
 
 
-def test_a_run_learns_them_from_where_the_network_stood(own: Path, train_tiny: Train) -> None:
+def test_a_run_learns_them_from_where_the_network_stood(
+    own: Path, train_tiny: Train, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (own / "x_1.png").write_bytes((own / "7_1.png").read_bytes())
     for _ in range(4):  # somebody's 1s
         own_digits.save(own, 1, np.frombuffer(drawn("7"), dtype=np.uint8).reshape(SIDE, SIDE))
     (own / "7_1.png").unlink()
@@ -96,4 +99,5 @@ def test_a_run_learns_them_from_where_the_network_stood(own: Path, train_tiny: T
     figures = json.loads((folder / "metrics.json").read_text())
     assert figures["own_digits/accuracy"] == 1
     assert figures["test/accuracy"] > 0.98
+    assert f"of 14 pictures in {own} are left out: not one digit" in capfd.readouterr().err
     assert "your digits    100.00 % are read correctly" in (folder / "train.log").read_text()

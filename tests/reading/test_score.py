@@ -1,6 +1,8 @@
 """Scoring: what the figures are of, and what is said of files that cannot be scored."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ def test_the_score_has_kinds_writers_and_what_is_no_digit(command: Command, pict
 
 
 def test_a_labels_file_tells_kinds_apart(pictures: Path) -> None:
-    (pictures / "labels.tsv").write_text("file\tlabel\tkind\nanna/3_1.png\t3\tdrawn\nbert/2_1.png\t8\tdrawn\n")
+    (pictures / "labels.tsv").write_text("\ufefffile\tlabel\tkind\nanna/3_1.png\t3\tdrawn\nbert/2_1.png\t8\tdrawn\n")
     found, errors = find_labelled(str(pictures / "bert"))
     assert errors == []
     assert [(one.name, one.label, one.kind) for one in found] == [
@@ -98,3 +100,34 @@ def test_bad_arrays_are_one_line(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         find_labelled(str(tmp_path / "set.npz"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("label", ["/", "seven", "X", "7 ", "1//2"])
+def test_a_label_that_is_none_is_named(label: str, pictures: Path) -> None:
+    (pictures / "labels.tsv").write_text(f"file\tlabel\tkind\nanna/3_1.png\t{label}\tdrawn\n")
+    found, (error,) = find_labelled(str(pictures))
+    assert str(error).endswith(
+        f"3_1.png: labels.tsv has the label {label!r}; must be digits, rows of them parted by /, or x"
+    )
+    assert len(found) == 6
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_read(
+    command: Command, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = os.scandir
+
+    def scandir(folder: str | Path) -> Any:
+        if str(folder).endswith("anna"):  # as it is for all but root, who may read everything
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    refused = f"error: {pictures / 'anna'}: cannot be read (Permission denied)\n"
+    outcome = command("score", f"pictures={pictures}", "run=shipped", f"outputs_dir={tmp_path}", code=2)
+    assert outcome.err.endswith(refused)
+    assert "of 2;" in outcome.out
+    outcome = command("predict", f"img={pictures}", "run=shipped", "format=csv", code=2)
+    assert outcome.err.endswith(refused)
+    assert len(outcome.out.splitlines()) == 1 + 4
+    assert command("predict", f"img={pictures / 'anna'}", "run=shipped", code=2).err == refused

@@ -1,6 +1,7 @@
 """A terminal gets a bar, a log gets lines."""
 
 import io
+import logging
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,12 @@ def test_without_a_terminal_there_are_plain_lines(train_tiny: Train, capfd: pyte
     assert not any("━" in line or "\x1b" in line for line in lines)
     in_file = Path(folder / "train.log").read_text(encoding="utf-8").splitlines()
     assert [line.split("  ", 1)[1] for line in in_file] == lines
+
+
+def test_a_long_line_is_not_broken_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(console, "console", Console(file=screen, force_terminal=True, width=40, color_system=None))
+    line = "python src/predict.py img=my_digit.png run=outputs/lenet5/2026-11-20_12-00-00 [b]"
+    with console.logging_to(None):
+        logging.getLogger("digits").info(line)
+    assert screen.getvalue() == f"{line}\n"

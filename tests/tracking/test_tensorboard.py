@@ -1,12 +1,14 @@
 """The event file of a run holds what the README promises."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Train, settings
+from conftest import Command, Train, settings
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.tensorflow_stub.io.gfile import LocalFileSystem
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from digits.training.run import train
@@ -124,3 +126,15 @@ def test_hparams_have_the_test_as_their_metric(folder: Path) -> None:
     settings: Any = plugin("_hparams_/session_start_info").session_start_info.hparams
     assert settings["model.name"].string_value == "lenet5"
     assert settings["data.batch_size"].number_value == 32
+
+
+def test_a_full_disk_is_one_line(
+    command: Command, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LocalFileSystem, "_write", full)
+    outcome = command("train", *tiny, f"outputs_dir={tmp_path}", "run_name=full", code=2)
+    assert outcome.err.splitlines()[-1] == f"error: {tmp_path / 'lenet5' / 'full'}: No space left on device"
+    assert "Traceback" not in outcome.err

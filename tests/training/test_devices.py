@@ -1,8 +1,12 @@
 """Without a usable GPU there is one line that says why, and what to do."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from conftest import Train
 
+from digits.errors import UserError
 from digits.training import devices
 
 WITHOUT_GPU = pytest.mark.skipif(
@@ -25,3 +29,12 @@ def test_a_gpu_that_cannot_be_used_is_named_and_left_alone(monkeypatch: pytest.M
     automatic = devices.choose("auto", "key")
     assert automatic.accelerator == "cpu"
     assert "because there is no usable NVIDIA GPU (" in automatic.name
+
+
+def test_half_precision_that_only_a_gpu_has_is_refused_where_there_is_none(
+    fit_tiny: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(devices, "cuda_problem", lambda _: "there is none")
+    with pytest.raises(UserError, match=r"trainer\.precision=16-mixed: must be 32-true or bf16-mixed on the CPU"):
+        fit_tiny("trainer.precision=16-mixed", "trainer.accelerator=auto")
+    assert not (tmp_path / "outputs").exists()

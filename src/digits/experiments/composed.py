@@ -13,6 +13,7 @@ from digits.config.commands import CompareConfig
 from digits.config.train import TrainConfig
 from digits.errors import UserError
 from digits.files import ROOT
+from digits.runs import PAGES
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def _row(name: str, config: CompareConfig) -> list[ComposedRun]:
     plain = composed(shared)
     if plain.start_from == "auto":
         raise UserError("starts from the newest run, which is another one by then; add start_from=shipped, or a run")
+    if plain.model.name == PAGES:
+        raise UserError("is a page network, which has no test images; score.py measures it")
     row = []
     for seed in config.seeds:
         overrides, settings = [*shared, f"seed={seed}"], replace(plain, seed=seed)

@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, read_write
 
 from digits import runs
-from digits.command_line import one_line_errors, quoted
+from digits.command_line import one_line_errors, quoted, refused_files
 from digits.config.train import WITHOUT_INFLUENCE, TrainConfig
 from digits.errors import UserError, require
 from digits.files import ROOT, csv_text, file_errors, markdown_table, new_folder, write_text
@@ -47,7 +47,8 @@ def job_errors(hydra: HydraConf) -> Iterator[None]:
             yield
         return
     try:
-        yield
+        with refused_files():
+            yield
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, SystemExit) and stop.code == runs.EXIT_OUT_OF_TIME:
             raise UserError("stopped when trainer.max_time was over") from stop

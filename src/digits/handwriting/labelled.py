@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from digits.errors import UserError
 from digits.files import expanded
 from digits.formats.npz import is_npz, read_labelled
-from digits.handwriting.load import brightness, find_pictures, open_picture
+from digits.handwriting.load import brightness, open_picture, pictures_in
 
 NAME = re.compile(r"(?P<label>[0-9]+(_[0-9]+)*|x)_[0-9]+", re.IGNORECASE)
 """Of a file, without its ending: rows parted by _, and a number last."""
+
+LABEL = re.compile(r"[0-9]+(/[0-9]+)*|x")
+"""What is on a picture: rows of digits, or NON_DIGIT."""
 
 NON_DIGIT = "x"
 """The label of a picture without digits."""
@@ -61,9 +64,9 @@ def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
     if not path.is_dir():
         expected = "a folder of LABEL_n.png, or an .npz file with x and y"
         raise UserError(f"pictures={pictures}: {'is a file' if path.exists() else 'no such folder'}; give {expected}")
-    files, _ = find_pictures([pictures])
+    files, errors = pictures_in(path)
     known = _labels_file(path)
-    labelled, errors = [], []
+    labelled = []
     for file in files:
         label, kind = known.get(file.resolve(), ("", ""))
         name = NAME.fullmatch(file.stem)
@@ -72,6 +75,11 @@ def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
             errors.append(UserError(f"{file}: has no label in its name; name it {expected}"))
             continue
         label = label or (name["label"].lower().replace("_", "/") if name else "")
+        if LABEL.fullmatch(label) is None:
+            errors.append(
+                UserError(f"{file}: labels.tsv has the label {label!r}; must be digits, rows of them parted by /, or x")
+            )
+            continue
         labelled.append(Labelled(str(file.relative_to(path)), label, kind or _kind(label), file.parent.name, file))
     if not labelled and not errors:
         raise UserError(f"pictures={pictures}: has no pictures")
@@ -89,7 +97,7 @@ def _labels_file(folder: Path) -> dict[Path, tuple[str, str]]:
     if file is None:
         return {}
     try:
-        with file.open(encoding="utf-8", newline="") as lines:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t"))
         return {(file.parent / row["file"]).resolve(): (row["label"], row["kind"]) for row in rows}
     except (OSError, UnicodeDecodeError, KeyError, TypeError, csv.Error) as error:

@@ -4,7 +4,7 @@ import glob
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import SEEK_END, BytesIO
 from pathlib import Path
@@ -65,12 +65,13 @@ def find_pictures(names: Iterable[object]) -> tuple[list[Path], list[UserError]]
         The files, and an error for each name under which there is no picture.
     """
     files: dict[Path, Path] = {}
-    errors = []
+    errors: list[UserError] = []
     for name in map(str, names):
         path = expanded(name)
         if path.is_dir():
-            pictures = [file for file in _walk(path) if file.suffix.lower() in SUFFIXES]
-            missing = f"has no pictures ({' '.join(SUFFIXES)})"
+            pictures, refused = pictures_in(path)
+            errors += refused
+            missing = "" if refused else f"has no pictures ({' '.join(SUFFIXES)})"
         elif path.exists():
             pictures, missing = [path], ""
         else:
@@ -78,17 +79,26 @@ def find_pictures(names: Iterable[object]) -> tuple[list[Path], list[UserError]]
             missing = "no such file or folder; a list is written [a.png,b.png]"
             if glob.has_magic(str(path)):
                 missing = "no file matches this pattern"
-        if not pictures:
+        if missing and not pictures:
             errors.append(UserError(f"img={name}: {missing}"))
         for picture in pictures:
             files.setdefault(picture.resolve(), picture)
     return list(files.values()), errors
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def pictures_in(folder: Path) -> tuple[list[Path], list[UserError]]:
+    """Return the picture files in a folder and all that is in it, and an error for each folder that cannot be read."""
+    pictures: list[Path] = []
+    errors: list[UserError] = []
+
+    def refuse(error: OSError) -> None:
+        errors.append(UserError(f"{error.filename}: cannot be read ({error.strerror})"))
+
+    for parent, folders, files in os.walk(folder, onerror=refuse):
         folders.sort()
-        yield from (Path(parent, file) for file in sorted(files) if not file.startswith("."))
+        there = [Path(parent, file) for file in sorted(files) if not file.startswith(".")]
+        pictures += [file for file in there if file.suffix.lower() in SUFFIXES]
+    return pictures, errors
 
 
 def open_picture(path: Path) -> Picture:

@@ -117,7 +117,7 @@ def in_mnist_form(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def bright_on_black(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return images, uint8 [N, height, width], of which those that are as MNIST's but for dark ink on white are turned."""
+    """Return images, uint8 [N, height, width]; those that are as MNIST's but dark on white as their negatives."""
     if images.shape[1:] != (SIDE, SIDE):
         return images
     turned = 255 - images

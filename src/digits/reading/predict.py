@@ -16,7 +16,7 @@ from digits.reading.predictions import Prediction, as_csv, as_json, as_table
 from digits.reading.reader import PageReader, Reader, find_finder, find_model
 from digits.reading.recognize import Recognizer
 
-DEVICES = (Path("/dev"), Path("/dev/fd"))
+DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 """Folders of what is no file, even where it leads to one."""
 
 
@@ -38,7 +38,7 @@ def predict(config: PredictConfig) -> None:
     )
     if annotated is not None and (len(files) > 1 or errors):
         raise UserError(f"annotate={annotated}: is one picture, and img= names {len(files) + len(errors)}")
-    if out is not None and out == annotated:
+    if out is not None and annotated is not None and out.resolve() == annotated.resolve():
         raise UserError(f"annotate={annotated}: is where the predictions go; give another name")
     picture_setting = next((key for key in ("explain", "annotate") if getattr(config, key) is not None), None)
     if picture_setting is not None and any(map(is_npz, files)):

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import lightning.pytorch as L
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from digits.data.chunks import Chunk
@@ -21,6 +20,14 @@ REFRESH = 0.2
 
 console = Console(stderr=True)
 """Both the progress bar's and the log's, so that a line goes above the bar and not through it."""
+
+
+class AboveBar(logging.Handler):
+    """Prints lines above the progress bar, unbroken, so that a command can be copied from there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        console.print(self.format(record), markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -35,7 +42,7 @@ def logging_to(file: Path | None, quiet: bool = False) -> Iterator[None]:
     if not quiet:
         on_screen: logging.Handler = logging.StreamHandler()
         if console.is_terminal:
-            on_screen = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
+            on_screen = AboveBar()
         on_screen.setFormatter(logging.Formatter("%(message)s"))
         handlers.append(on_screen)
     if file is not None:

@@ -22,7 +22,7 @@ from digits.config.data import PagesConfig
 from digits.config.train import TrainConfig, result_settings
 from digits.data.datamodule import MNISTDataModule
 from digits.data.pagemodule import PagesDataModule
-from digits.errors import UserError
+from digits.errors import UserError, require
 from digits.files import ROOT, shown, write_text
 from digits.models.build import build_network
 from digits.reading.reader import find_model
@@ -81,7 +81,8 @@ def train(settings: TrainConfig, overrides: list[str], callbacks: Sequence[Callb
     Raises:
         UserError: if the device, the data, the folder or the run to go on with is not as the settings say.
     """
-    planned = plan(settings, overrides)
+    with logging_to(None, quiet):
+        planned = plan(settings, overrides)
     with session(planned, quiet):
         fit(planned, callbacks)
         if planned.processes.is_first:  # one process is enough for the rest
@@ -108,6 +109,8 @@ def plan(settings: TrainConfig, overrides: list[str]) -> Plan:
         settings = resume.started(settings, overrides)
     processes = started_processes(settings.trainer)
     device = devices.choose(settings.trainer.accelerator, "trainer.accelerator", processes.local_rank)
+    on_cpu = device.accelerator == "cpu" and settings.trainer.precision == "16-mixed"
+    require(not on_cpu, "trainer.precision", "16-mixed", "32-true or bf16-mixed on the CPU")
     processes.check(settings, device)
     processes.join(device)  # all have looked at what is there before the first one changes something
     data: MNISTDataModule | PagesDataModule
@@ -155,6 +158,9 @@ def session(planned: Plan, quiet: bool = False) -> Iterator[None]:
         except torch.OutOfMemoryError as error:
             reason = f"{planned.device.name} has not enough memory ({str(error).split('. ')[0]})"
             raise UserError(f"data.batch_size={planned.settings.data.batch_size}: {reason}; lower it") from error
+        except OSError as error:
+            error.filename = error.filename or str(folder)  # TensorBoard's writer does not say it
+            raise
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning makes this of that, once it has closed everything
             _log_how_to_resume(planned)
             # the code is None where another process was asked, whose time may be over

@@ -1,6 +1,7 @@
 """Lightning's Trainer as every run and every test has it."""
 
 import logging
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from digits.training.checkpoints import AtomicCheckpointIO, Checkpoint
 from digits.training.ddp import Processes
 from digits.training.devices import Device, keep_freed_memory
 
+report_failure = threading.excepthook
+"""What tells of a thread that failed."""
+
 
 def prepare_process() -> None:
     """Keep freed memory; silence what Lightning says of itself, and what does not hold here."""
@@ -26,6 +30,13 @@ def prepare_process() -> None:
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="lightning")  # about its own insides
     warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+    threading.excepthook = _thread_failed
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Say nothing of a full disk: TensorBoard's writer raises it in the run as well."""
+    if not isinstance(failure.exc_value, OSError):
+        report_failure(failure)
 
 
 def build_trainer(
