@@ -51,8 +51,12 @@ def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
     assert found is not None, said
     page = Page(int(found[1]), tmp_path / "own_digits")
     assert json.loads(page.ask(READ, drawn("7"), DRAWING).content)["answer"] == "7"
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "")
+    with socket.create_connection(("127.0.0.1", int(found[1]))) as slow:  # whose body never comes
+        slow.sendall(b"POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n")
+        slow.sendall(b"Content-Length: 9\r\n\r\n")
+        page.ask(READ, drawn("7"), DRAWING)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0
     assert list(tmp_path.iterdir()) == []
 

@@ -22,8 +22,8 @@ from digits.reading.recognize import Recognizer, Rows
 WORTH_IT = 2.0
 """Seconds of work on one core from which on processes on the others are started, which takes half a second."""
 
-PICTURES_PER_SECOND, BYTES_PER_SECOND = 1000, 20e6
-"""What a core reads, of small pictures and of large files."""
+LARGE, BYTES_PER_SECOND = 40_000, 200e3
+"""Bytes of a photograph of a page that are not its fine grain, and how fast a core reads these."""
 
 TOGETHER, TURNS = 64, 4
 """Pictures that a process is given together at most, and how often each process is given some at least."""
@@ -37,6 +37,13 @@ class Source:
     """Of its file, with its number in an .npz."""
     image: NDArray[np.uint8] | None = None
     """[height, width], of an .npz; None where `name` is the file."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, up to LARGE, which it takes time to read by."""
+        if self.image is not None:
+            return min(self.image.nbytes, LARGE)
+        return min(self.name.stat().st_size, LARGE) if self.name.exists() else 0
 
     def open(self) -> tuple[float, NDArray[np.float32]]:
         """Return how much it was reduced, and its brightness, [height, width], 0 to 255.
@@ -101,9 +108,8 @@ def read_array(recognizer: Recognizer, file: Path) -> Read:
 
 def read_on_all_cores(recognizer: Recognizer, sources: list[Source]) -> Read:
     """Read pictures in their order, in several processes where that is worth starting them."""
-    files = sum(source.name.stat().st_size for source in sources if source.image is None and source.name.exists())
     cores = min(os.cpu_count() or 1, len(sources))
-    if cores < 2 or len(sources) / PICTURES_PER_SECOND + files / BYTES_PER_SECOND < WORTH_IT:
+    if cores < 2 or sum(source.size for source in sources) / BYTES_PER_SECOND < WORTH_IT:
         errors: list[UserError] = []
         return [prediction for prediction, _, _ in read(recognizer, sources, errors)], errors
     together = min(TOGETHER, -(-len(sources) // (TURNS * cores)))

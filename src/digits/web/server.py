@@ -1,5 +1,6 @@
 """Serve the page: a socket, who may ask, and a browser to open."""
 
+import asyncio
 import errno
 import ipaddress
 import logging
@@ -44,13 +45,18 @@ def draw(config: DrawConfig) -> None:
 
 def server(config: DrawConfig, reader: Reader, listener: socket.socket) -> uvicorn.Server:
     """Make the server of the page."""
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a request that is refused is no news; a crash of ours is
+    logging.getLogger("uvicorn.error").addFilter(_is_crash)
     folder = None if config.own_digits is None else expanded(config.own_digits).resolve()
     app = TrustedHostMiddleware(application(reader, folder), LOCAL if is_local(listener) else ["*"])
     settings = uvicorn.Config(
         app, ws="none", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
     )
     return uvicorn.Server(settings)
+
+
+def _is_crash(record: logging.LogRecord) -> bool:
+    """Whether the server logs a crash, and not a request that was refused, or cut off by Ctrl-C."""
+    return record.exc_info is not None and not isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 def listen(host: str, port: int) -> socket.socket:
