@@ -36,9 +36,8 @@ def workers(count: int | None, begin: Callable[..., object] | None = None, *args
 
 
 def _begin(begin: Callable[..., object] | None, args: tuple[Any, ...]) -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a terminal sends it to all; the process that started this one answers
+    # a terminal sends it to all processes, and the one that started this one answers it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if begin is not None:
         begin(*args)
