@@ -23,7 +23,7 @@ WORTH_IT = 2.0
 """Seconds of work on one core from which on processes on the others are started, which takes half a second."""
 
 LARGE, BYTES_PER_SECOND = 40_000, 200e3
-"""Bytes, more of which hardly take longer: a page's are read in 0.2 s; and of these, how many a core reads in a second."""
+"""Bytes, more of which hardly take longer, as a page's do in 0.2 s; and how many of these a core reads in a second."""
 
 TOGETHER, TURNS = 64, 4
 """Pictures that a process is given together at most, and how often each process is given some at least."""
