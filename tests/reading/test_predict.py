@@ -124,7 +124,7 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
     [
         (["img={tmp}/nothing.png"], "nothing.png: no such file or folder"),
         (["img={tmp}/*.xyz"], "no file matches this pattern"),
-        (["img={long}.png"], "{long}.png: File name too long"),
+        (["img={long}.png"], "error: img={long}.png: cannot be read (File name too long)\n"),
         (["img={seven}", "run={long}"], "{long}: File name too long"),
         (["img={seven}", "run=shipped", "out={tmp}/{long}"], "{long}: File name too long"),
         (["img={tmp}/void"], "has no pictures"),

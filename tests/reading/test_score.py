@@ -131,3 +131,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_read(
     assert outcome.err.endswith(refused)
     assert len(outcome.out.splitlines()) == 1 + 4
     assert command("predict", f"img={pictures / 'anna'}", "run=shipped", code=2).err == refused
+    too_long = 300 * "n"
+    outcome = command("predict", f"img=[{too_long},{pictures / 'bert'}]", "run=shipped", "format=csv", code=2)
+    assert outcome.err.endswith(f"error: img={too_long}: cannot be read (File name too long)\n")
+    assert len(outcome.out.splitlines()) == 1 + 2

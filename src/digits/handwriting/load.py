@@ -68,11 +68,16 @@ def find_pictures(names: Iterable[object]) -> tuple[list[Path], list[UserError]]
     errors: list[UserError] = []
     for name in map(str, names):
         path = expanded(name)
-        if path.is_dir():
+        try:
+            is_folder, is_there = path.is_dir(), path.exists()
+        except OSError as error:  # no permission, or a name that is too long
+            errors.append(UserError(f"img={name}: cannot be read ({error.strerror})"))
+            continue
+        if is_folder:
             pictures, refused = pictures_in(path)
             errors += refused
             missing = "" if refused else f"has no pictures ({' '.join(SUFFIXES)})"
-        elif path.exists():
+        elif is_there:
             pictures, missing = [path], ""
         else:
             pictures = sorted(file for file in map(Path, glob.glob(str(path), recursive=True)) if file.is_file())
