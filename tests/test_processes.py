@@ -12,7 +12,7 @@ from digits.files import ROOT
 from digits.processes import workers
 
 PARENT = """
-import os, pathlib, sys, time
+import os, time
 from digits.processes import start_workers
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def start_workers(count: int | None, begin: Callable[..., object] | None = None,
 
 @contextmanager
 def workers(count: int | None, begin: Callable[..., object] | None = None, *args: Any) -> Iterator[ProcessPoolExecutor]:
-    """Give workers, as `start_workers` has them; an error or Ctrl-C ends them at once, whatever they are at."""
+    """Yield what `start_workers` returns; an error or Ctrl-C ends the processes at once, whatever they are at."""
     executor = start_workers(count, begin, *args)
     try:
         yield executor

@@ -61,7 +61,11 @@ class TrainerConfig(Settings, prefix="trainer."):
     def __post_init__(self) -> None:
         """Check the settings against each other."""
         super().__post_init__()
-        half_on_cpu = self.precision == "16-mixed" and self.accelerator == "cpu"
+        self.check_device(self.accelerator)
+
+    def check_device(self, accelerator: str) -> None:
+        """Check that a device, by its name or Lightning's, can compute with this precision."""
+        half_on_cpu = self.precision == "16-mixed" and accelerator == "cpu"
         require(not half_on_cpu, "trainer.precision", self.precision, "32-true or bf16-mixed on the CPU")
 
 

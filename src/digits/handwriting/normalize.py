@@ -1,11 +1,15 @@
 """LeCun's recipe: from one digit's ink to 28x28 as MNIST has it (LeCun et al. 1998, section III.A)."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from digits.handwriting.boxes import Box
 from digits.handwriting.morphology import Grey, distances, spread
+
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 FAINT = 0.2
 """The share of a pixel that a stroke narrower than a pixel may fill; with 0.5 pale and thin strokes would break."""
@@ -95,8 +99,8 @@ def centre(ink: Grey) -> Grey:
     return page
 
 
-def in_mnist_form(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return for each image, uint8 [N, height, width], whether it is as MNIST's are, which the network takes as it is.
+def in_mnist_form(images: NDArray[Pixel]) -> NDArray[np.bool_]:
+    """Return for each image, [N, height, width], 0 to 255, whether it is as MNIST's, which the network takes as it is.
 
     These have bright ink on black, its longer side of 20 pixels (16 of MNIST's 70,000 have 19), and its centre of mass
     in the middle to the nearest whole pixel. All of MNIST's are.
@@ -104,10 +108,11 @@ def in_mnist_form(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     formed = np.full(len(images), images.shape[1:] == (SIDE, SIDE))
     if not formed.any():
         return formed
+    levels = images.astype(np.uint8, copy=False)
     places = np.arange(SIDE) + 0.5
     longest = np.zeros(len(images), dtype=np.intp)
     for axis in (2, 1):
-        sums = images.sum(axis=axis, dtype=np.uint32)
+        sums = levels.sum(axis=axis, dtype=np.uint32)
         occupied = sums > 0
         extent = SIDE - occupied.argmax(axis=1) - occupied[:, ::-1].argmax(axis=1)  # SIDE where there is no ink
         longest = np.maximum(longest, extent)
@@ -116,9 +121,9 @@ def in_mnist_form(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return formed & (longest >= BOX - 1) & (longest <= BOX)
 
 
-def bright_on_black(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return images, uint8 [N, height, width]; those that are as MNIST's but dark on white as their negatives."""
+def bright_on_black(images: NDArray[Pixel]) -> NDArray[Pixel]:
+    """Return images, [N, height, width], 0 to 255; those that are as MNIST's but dark on white as their negatives."""
     if images.shape[1:] != (SIDE, SIDE):
         return images
-    turned = 255 - images
-    return np.where(in_mnist_form(turned)[:, None, None], turned, images)
+    negatives = 255 - images
+    return np.where(in_mnist_form(negatives)[:, None, None], negatives, images)

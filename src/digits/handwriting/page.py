@@ -11,7 +11,7 @@ import numpy as np
 from digits.handwriting.boxes import Box
 from digits.handwriting.find import SIDES, Found, PageNetwork, Seen, find_digits, grouped_as_one
 from digits.handwriting.morphology import Grey
-from digits.handwriting.normalize import SIDE, in_mnist_form
+from digits.handwriting.normalize import bright_on_black, in_mnist_form
 
 Place = TypeVar("Place")
 
@@ -122,10 +122,10 @@ def find(brightness: Grey, network: PageNetwork, turns: int = 0, largest: int = 
         largest: pixels of the longer side that the network sees it at, at most.
     """
     turned = np.ascontiguousarray(np.rot90(brightness, -turns))
-    for image in (turned, 255 - turned):
-        if image.shape == (SIDE, SIDE) and in_mnist_form(image.astype(np.uint8)[None]).all():
-            seen = _one_digit(image)
-            return Page(brightness, [seen], [place for place in [grouped_as_one(seen)] if place], turns)
+    images = bright_on_black(turned[None])
+    if in_mnist_form(images).all():
+        seen = _one_digit(images[0])
+        return Page(brightness, [seen], [place for place in [grouped_as_one(seen)] if place], turns)
     return Page(brightness, *find_digits(turned, network, largest), turns)
 
 

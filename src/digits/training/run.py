@@ -22,7 +22,7 @@ from digits.config.data import PagesConfig
 from digits.config.train import TrainConfig, result_settings
 from digits.data.datamodule import MNISTDataModule
 from digits.data.pagemodule import PagesDataModule
-from digits.errors import UserError, require
+from digits.errors import UserError
 from digits.files import ROOT, shown, write_text
 from digits.models.build import build_network
 from digits.reading.reader import find_model
@@ -109,8 +109,7 @@ def plan(settings: TrainConfig, overrides: list[str]) -> Plan:
         settings = resume.started(settings, overrides)
     processes = started_processes(settings.trainer)
     device = devices.choose(settings.trainer.accelerator, "trainer.accelerator", processes.local_rank)
-    on_cpu = device.accelerator == "cpu" and settings.trainer.precision == "16-mixed"
-    require(not on_cpu, "trainer.precision", "16-mixed", "32-true or bf16-mixed on the CPU")
+    settings.trainer.check_device(device.accelerator)
     processes.check(settings, device)
     processes.join(device)  # all have looked at what is there before the first one changes something
     data: MNISTDataModule | PagesDataModule

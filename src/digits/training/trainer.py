@@ -34,7 +34,7 @@ def prepare_process() -> None:
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
-    """Say nothing of a full disk: TensorBoard's writer raises it in the run as well."""
+    """Report a thread that failed, but by no full disk, which TensorBoard's writer raises in the run as well."""
     if not isinstance(failure.exc_value, OSError):
         report_failure(failure)
 
