@@ -18,7 +18,7 @@ class DivergedError(UserError):
 def require(condition: bool, key: str, value: object, expected: str) -> None:
     """Raise a UserError that names the setting, its value and what is expected, unless the condition holds."""
     if not condition:
-        raise UserError(f"{key}={value}: must be {expected}")
+        raise UserError(f"{key}={'null' if value is None else value}: must be {expected}")
 
 
 def raise_all(errors: Sequence[UserError]) -> None:

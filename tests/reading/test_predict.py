@@ -138,6 +138,7 @@ def test_the_steps_and_the_answers_can_be_looked_at(command: Command, tmp_path: 
         (["img={seven}", "run={tmp}/no.onnx"], "no.onnx: cannot be read"),
         (["img={seven}", "run={tmp}/void"], "has no model.onnx, so it never finished; give the folder of a run"),
         (["img={seven}", "run={tmp}/half"], "no model.onnx, so it never finished; go on with train.py resume="),
+        (["img=null"], "img=null: must be a file, a folder, a pattern such as 'scans/*.png', or a list"),
         (["img=[{seven},{tmp}/b.png]", "annotate=a.png"], "annotate=a.png: is one picture, and img= names 2"),
         (["img={seven}", "out={tmp}/a", "annotate={tmp}/a"], "is where the predictions go; give another name"),
         (["img={seven}", "out={tmp}/a", "annotate={tmp}/void/../a"], "is where the predictions go; give another name"),

@@ -1,6 +1,7 @@
 """model.onnx: what the training side writes is what the reading side gets, and other files are refused."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,14 +146,27 @@ def test_a_file_far_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pyt
 def test_the_shipped_network_is_what_its_experiment_makes() -> None:
     shipped = Reader(reader.SHIPPED)
     assert shipped.metadata["command"] == "python src/train.py experiment=shipped"
-    made_of, expected = yaml.safe_load(shipped.metadata["config"]), settings("experiment=shipped")
-    assert made_of["model"]["name"] == expected.model.name  # the settings' names have changed since it was made
-    assert made_of["optimizer"]["learning_rate"] == expected.optimizer.learning_rate
-    assert made_of["augment"]["elastic"] == vars(expected.augment)["elastic"]
-    assert made_of["trainer"]["max_epochs"] == expected.trainer.max_epochs
+    for seed, one in enumerate((shipped, *shipped.beside), 1):
+        made_of, expected = yaml.safe_load(one.metadata["config"]), settings("experiment=shipped", f"seed={seed}")
+        assert made_of["model"]["name"] == expected.model.name  # the settings' names have changed since it was made
+        assert made_of["optimizer"]["learning_rate"] == expected.optimizer.learning_rate
+        assert made_of["augment"]["elastic"] == vars(expected.augment)["elastic"]
+        assert made_of["trainer"]["max_epochs"] == expected.trainer.max_epochs
+        assert made_of["seed"] == expected.seed
+        assert 0.1 < one.threshold < 1
+        assert one.path.stat().st_size < 300_000
     assert float(shipped.metadata["test/accuracy"]) > 0.993
-    assert 0.1 < shipped.threshold < 1
-    assert reader.SHIPPED.stat().st_size < 300_000
+
+
+def test_what_the_shipped_three_say_on_the_mean_counts_and_is_right_more_often(tmp_path: Path, data_dir: Path) -> None:
+    shipped, test_set = Reader(reader.SHIPPED), mnist.read(data_dir, train=False)
+    images, labels = test_set.images.numpy(), test_set.labels.numpy()
+    alone = [Reader(Path(shutil.copy(path, tmp_path))) for path in (reader.SHIPPED, *reader.SHIPPED_BESIDE)]
+    said = np.stack([shipped.probabilities(images), *(one.probabilities(images) for one in alone)])
+    right, *right_alone = (said.argmax(axis=2) == labels).mean(axis=1)
+    assert np.allclose(said[0], said[1:].mean(axis=0), atol=1e-6)
+    assert right > max(right_alone)
+    assert shipped.threshold == max(one.threshold for one in alone)
 
 
 def test_a_threshold_that_is_no_number_is_refused(tmp_path: Path) -> None:

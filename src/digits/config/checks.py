@@ -65,7 +65,7 @@ def distinct(expected: str, choices: Callable[[Any], bool] = bool) -> Rule:
 
 
 class Settings:
-    """Base of the dataclasses: checks each value by the rule beside its type, where it is not null."""
+    """Base of the dataclasses: checks each value by the rule beside its type."""
 
     prefix = ""
     """What stands before a setting's name on the command line, such as `data.`; said once, as an argument of a group's
@@ -84,6 +84,7 @@ class Settings:
         """
         for name, hint in get_type_hints(type(self), include_extras=True).items():
             value = getattr(self, name)
-            for rule in getattr(hint, "__metadata__", ()) if value is not None else ():
-                null = ", or null" if type(None) in get_args(get_args(hint)[0]) else ""
-                require(rule.allows(value), self.prefix + name, value, rule.expected + null)
+            for rule in getattr(hint, "__metadata__", ()):
+                may_be_null = type(None) in get_args(get_args(hint)[0])
+                allowed = may_be_null if value is None else rule.allows(value)
+                require(allowed, self.prefix + name, value, rule.expected + (", or null" if may_be_null else ""))
