@@ -4,6 +4,7 @@ import difflib
 import errno
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -158,6 +159,11 @@ def one_line_errors() -> Iterator[None]:
     try:
         with refused_files():
             yield
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has read enough; what is still to be written goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except UserError as error:
         fail(str(error))
 
@@ -229,7 +235,8 @@ def explain(error: Exception, schema: type) -> str:
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as key=value; quote a value that has spaces, commas or brackets"
     if sweep := re.match(r"Ambiguous value for argument '([^']+)'", message):
-        return f"{sweep[1]}: is several values; add -m to run them one after the other, or quote a single one"
+        several = "add -m to run them one after the other" if schema is TrainConfig else "give one"
+        return f"{sweep[1]}: is several values; {several}, or quote a single one"
     if key := re.match(r"Could not override '([^'@]+)", message):
         return _unknown(key[1], schema)
     lines = [line.strip() for line in message.splitlines() if not re.match(r" +(full_key|\w+_type)", line)]

@@ -80,6 +80,30 @@ def test_a_transparent_margin_is_paper(tmp_path: Path) -> None:
     assert brightness[30, 27] == 250
 
 
+def test_a_link_that_leads_to_itself_keeps_no_other_from_being_found(tmp_path: Path) -> None:
+    Image.new("L", (28, 28), 200).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("b.png")
+    files, errors = module.find_pictures([tmp_path])
+    assert ([file.name for file in files], errors) == (["a.png", "b.png"], [])
+    with pytest.raises(UserError, match=r"b\.png: cannot be read"):
+        open_picture(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize(
+    ("colours", "ground"), [(((0, 0, 0), (200, 0, 0)), 255), (((255, 255, 255), (250, 220, 0)), 0)]
+)
+def test_strokes_of_several_colours_lie_on_what_they_stand_out_from(
+    tmp_path: Path, colours: tuple[tuple[int, int, int], ...], ground: int
+) -> None:
+    picture = Image.new("RGBA", (120, 60), (255, 255, 255, 0))
+    for number, colour in enumerate(colours):
+        picture.paste((*colour, 255), (20 + 60 * number, 10, 28 + 60 * number, 50))
+    picture.save(tmp_path / "strokes.png")
+    brightness = load(tmp_path / "strokes.png")
+    assert brightness[30, 60] == brightness[2, 2] == ground
+    assert min(abs(brightness[30, column] - ground) for column in (24, 84)) > 150
+
+
 def test_a_large_picture_is_reduced_while_it_is_read(tmp_path: Path) -> None:
     Image.new("L", (5000, 3000), 200).save(tmp_path / "large.png")
     Image.new("P", (5000, 3000), 3).save(tmp_path / "palette.png")

@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from run_folders import table
 
 from digits.data import mnist
+from digits.errors import UserError
 from digits.handwriting.normalize import in_mnist_form
 from digits.reading import many
+from digits.reading.many import Source
+from digits.reading.reader import SHIPPED, Reader, shipped_finder
+from digits.reading.recognize import Recognizer
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,41 @@ def test_images_are_read_in_order_those_in_form_and_others(
     assert all(same[::3])
     assert all(same[1::3])
     assert sum(same) > 290
+
+
+def test_images_in_form_are_turned_as_pictures_are(images: NDArray[np.uint8], command: Command, tmp_path: Path) -> None:
+    file = saved(tmp_path / "turned.npz", x=np.rot90(images[:20], 2, axes=(1, 2)))
+    upright = saved(tmp_path / "upright.npz", x=images[:20])
+    answers = [
+        [one["answer"] for one in json.loads(command("predict", f"img={given}", "run=shipped", *typed).out)]
+        for given, *typed in ((file, "format=json", "rotate=180"), (upright, "format=json"))
+    ]
+    assert answers[0] == answers[1]
+
+
+def test_images_that_cannot_be_read_are_named_and_the_others_are_in_order(
+    images: NDArray[np.uint8], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Source) -> tuple[float, NDArray[np.float32]]:
+        raise UserError("cannot be read today")
+
+    mixed = images[:4].copy()
+    mixed[::2] = np.roll(mixed[::2], 3, axis=2)  # which is not in form
+    monkeypatch.setattr(Source, "open", fail)
+    outcome = command("predict", f"img={saved(tmp_path / 'm.npz', x=mixed)}", "run=shipped", "format=csv", code=2)
+    assert outcome.err.count("cannot be read today") == 2
+    assert [line.partition(",")[0][-3:] for line in outcome.out.splitlines()[1:]] == ["[1]", "[3]"]
+
+
+def test_a_gpu_is_not_shared_by_processes(draw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "WORTH_IT", 0.0)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    reader = Reader(SHIPPED)
+    reader.accelerator = "gpu"
+    monkeypatch.setattr(many, "workers", None)  # not called
+    sources = [Source(draw(f"{number}.png")) for number in range(2)]
+    predictions, errors = many.read_on_all_cores(Recognizer(reader, shipped_finder()), sources)
+    assert (len(predictions), errors) == (2, [])
 
 
 def test_table_and_json_are_as_for_pictures(images: NDArray[np.uint8], command: Command, tmp_path: Path) -> None:

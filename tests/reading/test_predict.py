@@ -4,6 +4,9 @@ import csv
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ from conftest import Command
 from drawn_pages import page, row
 from PIL import Image
 
+from digits.files import ROOT
 from digits.reading import many
 
 Draw = Callable[..., Path]
@@ -173,6 +177,17 @@ def test_a_name_that_leaves_no_room_for_a_temporary_one_is_one_line(
     long = tmp_path / (250 * "n")
     outcome = command("predict", f"img={draw()}", "run=shipped", f"out={long}", code=2)
     assert outcome.err == f"reading with the shipped network\nerror: {long}: cannot be written (File name too long)\n"
+
+
+def test_who_reads_the_answers_may_stop(draw: Draw) -> None:
+    typed = [sys.executable, str(ROOT / "src" / "predict.py"), f"img={draw()}", "run=shipped"]
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=buffered) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == "reading with the shipped network\n"
+    assert process.returncode == 128 + signal.SIGPIPE
 
 
 def test_few_pictures_keep_all_cores_busy(

@@ -1,6 +1,7 @@
 """Labelled pictures: folders of LABEL_n.ext, one a writer, and .npz files with x and y."""
 
 import csv
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
     known = _labels_file(path)
     labelled = []
     for file in files:
-        label, kind = known.get(file.resolve(), ("", ""))
+        label, kind = known.get(os.path.realpath(file), ("", ""))
         name = NAME.fullmatch(file.stem)
         if not label and name is None:
             expected = "LABEL_n, such as 7_1.png, 12345_6879_1.jpg, or x_1.png for a non-digit"
@@ -90,7 +91,7 @@ def _kind(label: str) -> str:
     return "no digit" if label == NON_DIGIT else "one digit" if len(label) == 1 else "several digits"
 
 
-def _labels_file(folder: Path) -> dict[Path, tuple[str, str]]:
+def _labels_file(folder: Path) -> dict[str, tuple[str, str]]:
     """Read label and kind of each file from a labels.tsv in the folder or one of the two above it."""
     files = [place / "labels.tsv" for place in (folder, *folder.resolve().parents[:2])]
     file = next((file for file in files if file.is_file()), None)
@@ -99,6 +100,6 @@ def _labels_file(folder: Path) -> dict[Path, tuple[str, str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t"))
-        return {(file.parent / row["file"]).resolve(): (row["label"], row["kind"]) for row in rows}
+        return {os.path.realpath(file.parent / row["file"]): (row["label"], row["kind"]) for row in rows}
     except (OSError, UnicodeDecodeError, KeyError, TypeError, csv.Error) as error:
         raise UserError(f"{file}: cannot be read ({error}); needs the columns file, label and kind") from error

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from digits.errors import UserError
 from digits.files import expanded
+from digits.handwriting.boxes import Box
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "ICO", "TGA", "PCX", "SGI", "PSD")
 """What pictures come in, the usual ones first; EPS and WMF are programs, which Pillow would have others run."""
@@ -37,6 +38,9 @@ SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".
 
 UNIFORM = 16
 """Grey levels of 255; opaque pixels that differ by less carry no shape, so the transparency does."""
+
+FILLED = 0.5
+"""The share of a box round them that opaque pixels are at least, or they are strokes."""
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it would print of a damaged file, our error says
 
@@ -64,7 +68,7 @@ def find_pictures(names: Iterable[object]) -> tuple[list[Path], list[UserError]]
     Returns:
         The files, and an error for each name under which there is no picture.
     """
-    files: dict[Path, Path] = {}
+    files: dict[str, Path] = {}
     errors: list[UserError] = []
     for name in map(str, names):
         path = expanded(name)
@@ -87,7 +91,7 @@ def find_pictures(names: Iterable[object]) -> tuple[list[Path], list[UserError]]
         if missing and not pictures:
             errors.append(UserError(f"img={name}: {missing}"))
         for picture in pictures:
-            files.setdefault(picture.resolve(), picture)
+            files.setdefault(os.path.realpath(picture), picture)  # resolve() fails where a link leads to itself
     return list(files.values()), errors
 
 
@@ -171,7 +175,8 @@ def brightness(picture: Image.Image) -> NDArray[np.float32]:
     """Turn a picture of any mode to brightness, float32 [height, width], 0 to 255.
 
     Transparent parts become background: where the opaque pixels are all alike, the transparency is the drawing (black
-    on a transparent ground), and otherwise the opaque part is the whole picture, and its median fills the rest.
+    on a transparent ground); where they are strokes of several colours, what is behind them is white, or black behind
+    bright ones; and otherwise the opaque part is the whole picture, and its median fills the rest.
     """
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0, neginf=0)
@@ -183,10 +188,13 @@ def brightness(picture: Image.Image) -> NDArray[np.float32]:
     if most < UNIFORM:
         return np.zeros_like(grey)
     alpha *= 255 / most  # ink may be half transparent all over
-    opaque = grey[alpha > 127]
-    if np.ptp(opaque) < UNIFORM:
+    opaque = alpha > 127
+    if np.ptp(grey[opaque]) < UNIFORM:
         return alpha
-    return np.asarray(np.median(opaque) + (grey - np.median(opaque)) * alpha / 255, dtype=np.float32)
+    background = usual = float(np.median(grey[opaque]))
+    if opaque[Box.around(opaque).slices].mean() < FILLED:
+        background = 0.0 if usual > 127 else 255.0
+    return np.asarray(background + (grey - background) * alpha / 255, dtype=np.float32)
 
 
 def _full_scale(largest: float, mode: str) -> float:

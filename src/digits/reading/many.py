@@ -88,7 +88,8 @@ def read_array(recognizer: Recognizer, file: Path) -> Read:
     Raises:
         UserError: if it is not as it must be.
     """
-    images = bright_on_black(read_images(file))
+    given = read_images(file)
+    images = bright_on_black(np.rot90(given, -recognizer.turns, axes=(1, 2)))
     formed = in_mnist_form(images)
     names = [f"{printable(file)}[{number}]" for number in range(len(images))]
     probabilities = recognizer.reader.probabilities(images if formed.all() else images[formed])
@@ -99,16 +100,14 @@ def read_array(recognizer: Recognizer, file: Path) -> Read:
     )
     in_form, others = (np.flatnonzero(mask).tolist() for mask in (formed, ~formed))
     predictions = {number: of_image(names[number], *known) for number, *known in zip(in_form, *columns, strict=True)}
-    of_others, errors = read_on_all_cores(
-        recognizer, [Source(Path(names[number]), images[number]) for number in others]
-    )
-    predictions |= zip(others, of_others, strict=True)
-    return [predictions[number] for number in sorted(predictions)], errors
+    of_others, errors = read_on_all_cores(recognizer, [Source(Path(names[number]), given[number]) for number in others])
+    by_name = {prediction.file: prediction for prediction in (*predictions.values(), *of_others)}
+    return [by_name[name] for name in names if name in by_name], errors
 
 
 def read_on_all_cores(recognizer: Recognizer, sources: list[Source]) -> Read:
-    """Read pictures in their order, in several processes where that is worth starting them."""
-    cores = min(os.cpu_count() or 1, len(sources))
+    """Read pictures in their order, in several processes where that is worth starting them; not on a GPU, their one."""
+    cores = 1 if recognizer.reader.accelerator == "gpu" else min(os.cpu_count() or 1, len(sources))
     if cores < 2 or sum(source.size for source in sources) / BYTES_PER_SECOND < WORTH_IT:
         errors: list[UserError] = []
         return [prediction for prediction, _, _ in read(recognizer, sources, errors)], errors

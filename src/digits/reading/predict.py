@@ -1,5 +1,6 @@
 """Read pictures and show or write what is on them."""
 
+import os
 import sys
 from collections.abc import Iterable
 from itertools import groupby
@@ -44,11 +45,11 @@ def predict(config: PredictConfig) -> None:
     if picture_setting is not None and any(map(is_npz, files)):
         arrays = next(filter(is_npz, files))
         raise UserError(f"{picture_setting}: is for picture files, and {arrays} has arrays")
+    reader = Reader(model, config.accelerator)
+    finder = PageReader(pages, config.accelerator)
     explained = None if config.explain is None else made_folder("explain", expanded(config.explain))
     if explained is not None and any(file.parent.samefile(explained) for file in files):
         raise UserError(f"explain={explained}: has pictures that are to be read; give a folder of its own")
-    reader = Reader(model, config.accelerator)
-    finder = PageReader(pages, config.accelerator)
     recognizer = Recognizer(reader, finder, config.digits, config.reject, config.rotate)
     sys.stderr.write(f"reading with {reader.title}\n")
     if picture_setting is None:
@@ -108,7 +109,8 @@ def _writable(key: str, path: Path, inputs: list[Path]) -> Path:
     """Return the path if a file can be written there, before the work and not after it.
 
     Raises:
-        UserError: if it is a folder or a device, in no folder, or one of the files that are to be read.
+        UserError: if it is a folder or a device, in no folder or a write-protected one, or one of the files that are
+            to be read.
     """
     if path.exists() and any(path.samefile(file) for file in inputs if file.exists()):
         raise UserError(f"{key}={path}: would be written over, and is to be read; give another name")
@@ -117,4 +119,6 @@ def _writable(key: str, path: Path, inputs: list[Path]) -> Path:
         raise UserError(f"{key}={path}: is {'a folder' if path.is_dir() else 'a device or a pipe'}; give a file's name")
     if not path.parent.is_dir():
         raise UserError(f"{key}={path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"{key}={path}: {path.parent} cannot be written to; give another folder")
     return path

@@ -142,6 +142,7 @@ class Reader(Network):
 
     def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
         super().__init__(path, "run", (("image", (1, 28, 28)), ("probabilities", (10,))), accelerator, threads)
+        self.accelerator = accelerator
         self.at_once = TOGETHER[accelerator]
         self.beside = [Reader(other, accelerator, threads) for other in SHIPPED_BESIDE] if path == SHIPPED else []
 

@@ -90,11 +90,12 @@ class Recognizer:
         self.digits = digits
         self.reject = reject
         self.rotate = rotate
+        self.turns = 0 if rotate == "auto" else int(rotate) // 90  # quarter turns clockwise
         self.threshold = reader.threshold if reject else 0.0
 
     def find(self, brightness: NDArray[np.float32]) -> Page:
         """Find the digits of a picture, float32 [height, width], 0 to 255."""
-        return find(brightness, self.finder, 0 if self.rotate == "auto" else int(self.rotate) // 90)
+        return find(brightness, self.finder, self.turns)
 
     def read(self, page: Page) -> Rows:
         """Read the digits of a page; no rows where there is no ink."""
