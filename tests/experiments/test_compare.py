@@ -86,6 +86,20 @@ def test_own_handwriting_is_read_with_every_run(compare: Command, tmp_path: Path
     assert float(found["own_handwriting"]) in (0, pytest.approx(1 / 3, abs=1e-5))
 
 
+def test_a_run_whose_time_is_over_does_not_stop_the_others_and_a_long_row_has_a_short_name(
+    compare: Command, tmp_path: Path
+) -> None:
+    keys = ("data.hard_example_fraction", "optimizer.weight_decay", "optimizer.learning_rate")
+    long = " ".join(["model=sigmoid", *(3 * [f"{key}=0.25" for key in keys])])
+    stopped = "model=sigmoid data.chunk_size=1 trainer.max_time=00:00"
+    done = compare(f"experiments=[{stopped},{long}]", "seeds=[1]", code=2)
+    assert done.err.endswith(f"error: {stopped}, seed 1: stopped when trainer.max_time was over\n")
+    (row,) = table(tmp_path / "outputs" / "compare" / "table.csv")
+    assert row["experiment"] == long
+    folders = (tmp_path / "outputs" / "sigmoid").iterdir()
+    assert [len(folder.name) for folder in folders if (folder / "model.onnx").exists()] == [150 + len("_seed1")]
+
+
 def test_a_run_that_fails_does_not_stop_the_others(compare: Command, tmp_path: Path) -> None:
     rows = "experiments=[model=sigmoid data.own_fraction=0.1 data.own_digits=gone,model=sigmoid]"
     outcome = compare(rows, "seeds=[1]", code=2)

@@ -81,7 +81,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(command: Command, tmp_path: Pa
     assert done.err.splitlines()[-1].endswith("cannot be written (Not a directory)")
 
 
-@pytest.mark.parametrize("override", ["resume=auto", "start_from=auto", "trainer.strategy=ddp"])
+@pytest.mark.parametrize("override", ["resume=auto", "run_name=a", "start_from=auto", "trainer.strategy=ddp"])
 def test_what_depends_on_other_runs_is_refused(several: Command, override: str) -> None:
     done = several("model=sigmoid", "seed=1,2", override, code=2)
     assert done.err.count(f"{override}: must be ") == 2

@@ -49,6 +49,17 @@ def test_before_there_is_a_run_auto_is_the_shipped_network(fit_tiny: Train) -> N
     assert float(rows(folder)[0]["val/accuracy"]) > 0.99
 
 
+@pytest.mark.parametrize("source", ["auto", "{tmp}/outputs/mlp/first"])
+def test_a_requeued_run_goes_on_with_the_network_that_it_started_from(
+    source: str, train_tiny: Train, fit_tiny: Train, tmp_path: Path
+) -> None:
+    train_tiny("model=mlp", "model.hidden=[12]", "run_name=first")
+    typed = [f"start_from={source.format(tmp=tmp_path)}", "experiment=lenet5_adam", "run_name=again", "resume=auto"]
+    folder = fit_tiny(*typed)
+    assert fit_tiny(*typed, "trainer.max_epochs=2") == folder == tmp_path / "outputs" / "mlp" / "again"
+    assert len(rows(folder)) == 2
+
+
 def test_a_run_that_goes_on_does_not_start_anew(fit_tiny: Train, tmp_path: Path) -> None:
     source = tmp_path / "source.onnx"
     source.write_bytes(SHIPPED.read_bytes())

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from digits.errors import require
 
@@ -57,6 +57,10 @@ def pattern(regex: str, expected: str) -> Rule:
 def not_empty(expected: str) -> Rule:
     """Return the rule for text that is not empty."""
     return Rule(bool, expected)
+
+
+OutputsDir = Annotated[str, not_empty("a folder")]
+"""Where all runs are."""
 
 
 def distinct(expected: str, choices: Callable[[Any], bool] = bool) -> Rule:

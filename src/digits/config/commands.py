@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from digits.config.checks import Rule, Settings, between, distinct, not_empty, one_of
+from digits.config.checks import OutputsDir, Rule, Settings, between, distinct, not_empty, one_of
 
 Accelerator = Annotated[str, one_of("auto", "cpu", "gpu")]
 Digits = Annotated[str, one_of("auto", "one")]
@@ -37,7 +37,7 @@ class PredictConfig(Settings):
     format: Annotated[str, one_of("table", "json", "csv")]
     out: Name
     accelerator: Annotated[str, one_of("cpu", "gpu")]
-    outputs_dir: str
+    outputs_dir: OutputsDir
 
 
 @dataclass
@@ -48,7 +48,7 @@ class ScoreConfig(Settings):
     run: Run
     pages: Run
     digits: Digits
-    outputs_dir: str
+    outputs_dir: OutputsDir
 
 
 @dataclass
@@ -60,7 +60,7 @@ class DrawConfig(Settings):
     port: Annotated[int, between(0, 65535, note="; 0 takes a free one")]
     open: bool
     own_digits: Folder
-    outputs_dir: str
+    outputs_dir: OutputsDir
 
 
 @dataclass
@@ -70,7 +70,7 @@ class EvaluateConfig(Settings):
     run: Folder
     accelerator: Accelerator
     weights: Folder
-    outputs_dir: str
+    outputs_dir: OutputsDir
 
 
 @dataclass
@@ -81,7 +81,7 @@ class CompareConfig(Settings):
     seeds: Annotated[list[int], AT_LEAST_ONE]
     settings: list[str]
     pictures: Name
-    outputs_dir: str
+    outputs_dir: OutputsDir
 
 
 NETWORKS = distinct("a list of lenet5, sigmoid or both, none of them twice", {"lenet5", "sigmoid"}.__contains__)
@@ -96,5 +96,5 @@ class BenchmarkConfig(Settings):
     batch_sizes: Annotated[list[int] | None, distinct("some of 1 to 30000, each once", range(1, 30_001).__contains__)]
     rounds: Annotated[int, between(1, 1000)]
     accelerator: Accelerator
-    outputs_dir: str
+    outputs_dir: OutputsDir
     data_dir: Annotated[str, not_empty("a folder")]

@@ -66,6 +66,9 @@ class MNISTConfig(DataConfig):
             require(value is None or self.path is not None, f"data.{key}", value, expected)
         single = self.test_path is None or self.test_size is None
         require(single, "data.test_size", self.test_size, "null where data.test_path gives the test images")
+        used = self.own_digits is None or self.own_fraction > 0
+        expected = "null where data.own_fraction is 0, as it is without experiment=my_hand"
+        require(used, "data.own_digits", self.own_digits, expected)
         self._check_fractions()
         if self.path is None:
             self.check_fits(MNIST_TRAINING_IMAGES)

@@ -1,9 +1,11 @@
 """What conf/train.yaml and conf/trainer/ must fit, and which settings a group has for each of its names."""
 
+import os
+import re
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from digits.config.checks import Rule, Settings, between, not_empty, one_of, pattern
+from digits.config.checks import OutputsDir, Rule, Settings, between, not_empty, one_of, pattern
 from digits.config.data import AugmentConfig, DataConfig, DistortionConfig, MNISTConfig, PagesConfig
 from digits.config.model import (
     AdamConfig,
@@ -32,7 +34,10 @@ WITHOUT_INFLUENCE = (
 
 MAX_SEED = 2**32 - 1
 
-FOLDER_NAME = pattern(r"(?![.\s])[^/\\]*[^/\\\s]", "a folder's name without / or \\, not starting with a dot")
+FOLDER_NAME = Rule(
+    lambda name: re.fullmatch(r"(?![.\s])[^/\\]*[^/\\\s]", name) is not None and len(os.fsencode(name)) <= 255,
+    "a folder's name without / or \\, not starting with a dot, of at most 255 bytes",
+)
 
 DURATION = pattern(
     r"(\d{1,3}:){1,3}\d{1,3}", "days:hours:minutes:seconds, without days, or without hours, such as 01:30:00"
@@ -83,7 +88,7 @@ class TrainConfig(Settings):
     run_name: Annotated[str | None, FOLDER_NAME]
     resume: str | None
     start_from: Annotated[str | None, not_empty("a run's folder, an .onnx file, shipped or auto")]
-    outputs_dir: str
+    outputs_dir: OutputsDir
 
     def __post_init__(self) -> None:
         """Check the settings against each other, and make the path good for any working directory."""

@@ -90,11 +90,12 @@ class MNISTDataModule(L.LightningDataModule):
         parts = [Batch(train.images[used], train.labels[used])]
         per_batch = min(config.mnist_per_batch or len(used), len(used))
         self.shares = [Share(range(len(used)), per_batch, self.processes)]
-        if config.synthetic_per_batch:
-            self._add(parts, self._drawn("digits"), config.synthetic_per_batch)
-        if config.own_per_batch:
+        if config.own_per_batch:  # before all that takes long
             folder = Path(config.own_digits or self.folder / "own_digits")
             self.own = _tensors(own_digits.read(folder, shipped_finder()))
+        if config.synthetic_per_batch:
+            self._add(parts, self._drawn("digits"), config.synthetic_per_batch)
+        if self.own is not None:
             self._add(parts, self.own, config.own_per_batch)
         if config.negatives_per_batch:
             self._add(parts, self._drawn("negatives"), config.negatives_per_batch)

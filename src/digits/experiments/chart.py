@@ -1,10 +1,15 @@
 """The picture of a comparison."""
 
+from textwrap import shorten
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from digits.tracking.pictures import Picture, drawn
+
+LONGEST = 60
+"""Letters of an experiment that there is room for."""
 
 
 def comparison(names: list[str], accuracies: dict[str, list[list[float]]], seconds: list[list[float]]) -> Picture:
@@ -32,7 +37,7 @@ def comparison(names: list[str], accuracies: dict[str, list[list[float]]], secon
             text = f"{mean:.2f} %" if unit == "%" else f"{mean:.1f} s"
             axes.annotate(text, (shown.mean(), line), (0, 9), textcoords="offset points", ha="center", fontsize=8)
         axes.set(title=title, xscale="log", xlabel=f"{unit}, logarithmic", ylim=(len(names) - 0.5, -0.7))
-        axes.set_yticks(lines, names if number == 1 else [""] * len(names))
+        axes.set_yticks(lines, [shorten(name, LONGEST, placeholder=" ...") if number == 1 else "" for name in names])
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())

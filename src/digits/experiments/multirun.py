@@ -67,6 +67,8 @@ def placed(settings: TrainConfig, hydra: HydraConf) -> TrainConfig:
     if hydra.mode != RunMode.MULTIRUN:
         return settings
     require(settings.resume is None, "resume", settings.resume, "null with -m, where every run is a new one")
+    named = settings.run_name
+    require(named is None, "run_name", named, "null with -m, which names each run by what was typed")
     one_process = settings.trainer.strategy == "auto"
     require(one_process, "trainer.strategy", "ddp", "auto with -m; start each run of several processes by itself")
     expected = "a run, or shipped, with -m, where the newest run may be another of its runs"

@@ -65,7 +65,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         target.mkdir(exist_ok=True)
         for event_file in target.glob("events.out.tfevents.*"):  # of the test before, which this one repeats
             event_file.unlink()
-    needed = replace(settings.data, own_fraction=0.0)  # the digits of one's own that it was trained on may be gone
+    # the digits of one's own that it was trained on may be gone
+    needed = replace(settings.data, own_digits=None, own_fraction=0.0)
     data = MNISTDataModule(needed, settings.augment, settings.seed)
     data.setup("test")
     tracker = DigitTracker(target, TensorBoard(target), data)

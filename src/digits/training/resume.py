@@ -61,7 +61,8 @@ def find(settings: TrainConfig, overrides: list[str]) -> Resumed | None:
         return None
     if settings.resume == "auto":
         named = settings.run_name is not None or any(typed.startswith("model=") for typed in overrides)
-        folders = runs.unfinished(settings.outputs_dir, settings.model.name if named else "*")
+        known = named and settings.start_from is None  # otherwise it is the model of the network started from
+        folders = runs.unfinished(settings.outputs_dir, settings.model.name if known else "*")
         folder = next((folder for folder in folders if settings.run_name in (None, folder.name)), None)
         return None if folder is None else _resumed(folder, None, settings, overrides)
     path = expanded(settings.resume).resolve()
@@ -116,6 +117,9 @@ def _changed(
     made_with: TrainConfig, settings: TrainConfig, overrides: list[str], folder: Path, within_an_epoch: bool
 ) -> TrainConfig:
     """Return the settings that a run was made with, changed by those overrides that may change them."""
+    if settings.start_from is not None and made_with.start_from is not None:  # what `started` said of it then
+        same = made_with.start_from if settings.start_from == "auto" else settings.start_from
+        settings = replace(settings, start_from=same, model=made_with.model)
     changeable = set(CHANGEABLE) - ({"data.chunk_size"} if within_an_epoch else set())
     saved, given = OmegaConf.structured(made_with), OmegaConf.structured(settings)
     for override in overrides:

@@ -87,6 +87,16 @@ def test_a_sweep_leaves_a_table_pictures_and_an_experiment_and_goes_on(
     assert f"name: {best['schedule']}\n" in composed
 
 
+def test_a_trial_is_the_network_that_it_starts_from(command: Command, tiny: list[str], tmp_path: Path) -> None:
+    outputs = f"outputs_dir={tmp_path / 'outputs'}"
+    command("train", *tiny, outputs, "model=mlp", "model.hidden=[9]", "run_name=first")
+    first = f"start_from={tmp_path / 'outputs' / 'mlp' / 'first'}"
+    command("sweep", *tiny, outputs, first, "study=tiny", "trials=1")
+    assert (tmp_path / "outputs" / "sweeps" / "tiny" / "mlp" / "trial_0" / "model.onnx").exists()
+    done = command("sweep", *tiny, outputs, first, "model=sigmoid", "study=other", "trials=1", code=2)
+    assert f"error: model=sigmoid: {first} is another network" in done.err
+
+
 def test_a_trial_whose_process_died_is_gone_on_with(
     sweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,13 +18,14 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import MaxTrialsCallback
 
 from digits import runs
-from digits.command_line import fail
+from digits.command_line import fail, one_line_errors
 from digits.config.sweep import SweepConfig
 from digits.config.train import TrainConfig, result_settings
 from digits.errors import DivergedError, UserError, require
 from digits.experiments.sweep import results
 from digits.experiments.sweep.space import Choices, Interval, Search, trial_settings
 from digits.files import ROOT, made_folder, project_path, shown
+from digits.training.resume import started
 from digits.training.run import train
 
 DATABASE = "study.db"
@@ -127,6 +128,9 @@ class Sweep:
         drawn = {key: str(_drawn(trial, key, choices)) for key, choices in self.search.space.items()}
         overrides = self.search.trial(drawn)
         settings = trial_settings(overrides)
+        if settings.start_from is not None:
+            with one_line_errors():
+                settings = started(settings, overrides)
         name = f"trial_{trial.number if retried is None else retried}"
         folder = self.folder / settings.model.name / name
         trial.set_user_attr("folder", str(folder.relative_to(self.folder)))
