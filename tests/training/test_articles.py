@@ -148,6 +148,9 @@ def test_an_epoch_may_have_any_number_of_steps(fit_tiny: Train) -> None:
 def test_weights_as_text_are_the_network(fit_tiny: Train, command: Command, tmp_path: Path) -> None:
     folder = fit_tiny("experiment=lbfgs_100", "trainer.max_epochs=1")
     command("evaluate", f"run={folder}", f"weights={tmp_path / 'text'}", "accelerator=cpu")
+    (tmp_path / "file").touch()
+    refused = command("evaluate", f"run={folder}", f"weights={tmp_path / 'file'}", "accelerator=cpu", code=2)
+    assert refused.err == f"error: weights={tmp_path / 'file'}: cannot be made (File exists); give a folder\n"
     state = exact(weights(folder))
     for number, layer in ((1, "network.layers.1"), (2, "network.layers.3")):
         text: Any = np.loadtxt(tmp_path / "text" / f"Theta{number}.txt", dtype=np.float32)

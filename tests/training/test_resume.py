@@ -101,6 +101,7 @@ def test_resume_auto_starts_anew_where_nothing_is_unfinished(fit_tiny: Train) ->
     ("override", "message"),
     [
         ("model=lenet5", "was made with model=sigmoid and goes on with it"),
+        ("run_name=other", r"run_name=other: the run goes on as \S+; leave it out"),
         ("seed=5", "was made with seed=1 and goes on with it"),
         ("data.batch_size=64", "was made with data.batch_size=128 and goes on with it"),
         ("trainer.max_epochs=1", "has 1 epochs already"),

@@ -122,7 +122,7 @@ def _fill(rows: list[Row], outputs_dir: str, errors: list[UserError]) -> None:
         if folder is None:
             sys.stderr.write(f"\n{number} of {len(wanted)}: {title}\n")
             half = next((folder for folder, others in stopped if others == made_of), None)
-            name, resume = _free_name(row.name, run.settings), str(half) if half else None
+            name, resume = (None, str(half)) if half else (_free_name(row.name, run.settings), None)
             try:
                 folder = train(replace(run.settings, run_name=name, resume=resume), run.overrides)
             except UserError as error:

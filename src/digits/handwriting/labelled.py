@@ -81,7 +81,8 @@ def find_labelled(pictures: str) -> tuple[list[Labelled], list[UserError]]:
                 UserError(f"{file}: labels.tsv has the label {label!r}; must be digits, rows of them parted by /, or x")
             )
             continue
-        labelled.append(Labelled(str(file.relative_to(path)), label, kind or _kind(label), file.parent.name, file))
+        writer = file.absolute().parent.name
+        labelled.append(Labelled(str(file.relative_to(path)), label, kind or _kind(label), writer, file))
     if not labelled and not errors:
         raise UserError(f"pictures={pictures}: has no pictures")
     return labelled, errors

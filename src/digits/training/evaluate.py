@@ -10,7 +10,7 @@ from digits.config.commands import EvaluateConfig
 from digits.config.data import MNISTConfig
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
-from digits.files import expanded, file_errors, project_path, shown, write_text
+from digits.files import expanded, file_errors, made_folder, project_path, shown, write_text
 from digits.models.build import build_network
 from digits.tracking.console import log, log_tested, logging_to
 from digits.tracking.digits import DigitTracker
@@ -60,6 +60,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     classifier = DigitClassifier(build_network(settings.model), settings)
     checkpoints.restore(classifier, settings.model, checkpoint)
     device = devices.choose(config.accelerator, "accelerator")
+    weights = None if config.weights is None else made_folder("weights", expanded(config.weights))
     target = folder / "evaluate"
     with file_errors(target):
         target.mkdir(exist_ok=True)
@@ -76,8 +77,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         tracker.board.close()
         write_text(target / runs.METRICS_JSON, json.dumps(tracker.tested, indent=2) + "\n")
         log_tested(tracker.tested)
-        if config.weights is not None:
-            weights = expanded(config.weights)
+        if weights is not None:
             export_text(classifier.network, weights)
             log.info("weights        %s", shown(weights))
     return tracker.tested

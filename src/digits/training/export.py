@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from digits.errors import UserError
-from digits.files import atomic_write, file_errors
+from digits.files import atomic_write
 from digits.handwriting.grouping import MULTIPLE
 from digits.training.classifier import DigitClassifier
 from digits.training.finder import PageFinder
@@ -145,8 +145,6 @@ def export_text(network: nn.Module, folder: Path) -> None:
     Raises:
         UserError: if a file cannot be written.
     """
-    with file_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     for number, layer in enumerate(layers, 1):
         columns = [layer.weight.flatten(1)] if layer.bias is None else [layer.bias[:, None], layer.weight.flatten(1)]

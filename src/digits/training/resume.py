@@ -74,6 +74,8 @@ def find(settings: TrainConfig, overrides: list[str]) -> Resumed | None:
         raise UserError(f"resume={settings.resume}: there is no {path}; give the folder of a run, or auto")
     if not (folder / runs.CONFIG_FILE).is_file():
         raise UserError(f"resume={settings.resume}: is not in the folder of a run; give such a folder, or auto")
+    if settings.run_name not in (None, folder.name):
+        raise UserError(f"run_name={settings.run_name}: the run goes on as {folder.name}; leave it out")
     return _resumed(folder, None if path.is_dir() else path, settings, overrides)
 
 
