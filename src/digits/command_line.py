@@ -4,7 +4,6 @@ import difflib
 import errno
 import os
 import re
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -67,6 +66,9 @@ ALIASES = {
 
 REFUSALS = {errno.EACCES, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOSPC, errno.EROFS}
 """Errors that a user can mend and our code cannot: no permission, no room, a name that is too long."""
+
+EXIT_PIPE_CLOSED = 141
+"""Of a program whose output nobody reads any more: 128 and the number of SIGPIPE, which Windows has not."""
 
 QUOTES = "'\""
 
@@ -163,7 +165,7 @@ def one_line_errors() -> Iterator[None]:
                 sys.stdout.flush()
     except BrokenPipeError:  # `| head` has read enough; what is still to be written goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        sys.exit(EXIT_PIPE_CLOSED)
     except UserError as error:
         fail(str(error))
 

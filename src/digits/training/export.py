@@ -138,7 +138,7 @@ def take_weights(network: nn.Module, path: Path) -> None:
 
 
 def export_text(network: nn.Module, folder: Path) -> None:
-    """Write the weights as text: Theta1.txt for the first layer, Theta2.txt for the next, and so on.
+    """Write the weights as text into a folder: Theta1.txt for the first layer, Theta2.txt for the next, and so on.
 
     A line is a unit: its bias, if it has one, then its weights; nine digits, which give back every float32.
 

@@ -60,9 +60,10 @@ def find(settings: TrainConfig, overrides: list[str]) -> Resumed | None:
     if settings.resume is None:
         return None
     if settings.resume == "auto":
-        named = settings.run_name is not None or any(typed.startswith("model=") for typed in overrides)
-        known = named and settings.start_from is None  # otherwise it is the model of the network started from
-        folders = runs.unfinished(settings.outputs_dir, settings.model.name if known else "*")
+        # what a run is that starts from a network is known only then, if it is not typed
+        named = settings.run_name is not None and settings.start_from is None
+        named = named or any(typed.startswith("model=") for typed in overrides)
+        folders = runs.unfinished(settings.outputs_dir, settings.model.name if named else "*")
         folder = next((folder for folder in folders if settings.run_name in (None, folder.name)), None)
         return None if folder is None else _resumed(folder, None, settings, overrides)
     path = expanded(settings.resume).resolve()
