@@ -24,6 +24,11 @@ def expanded(path: str) -> Path:
     return Path(path)
 
 
+def resolved(path: str) -> Path:
+    """Return a path as `expanded` does, absolute and with links followed, as far as they lead anywhere."""
+    return Path(os.path.realpath(expanded(path)))  # Path.resolve fails where a link leads to itself
+
+
 def project_path(path: str) -> Path:
     """Return a folder that is relative to the project's, so that commands do the same from any working directory."""
     return ROOT / expanded(path)

@@ -29,6 +29,9 @@ MULTIRUNS = "sweeps/*"
 EXIT_OUT_OF_TIME = 124
 """Of a run that its time limit stopped; what `timeout` gives for a program that took longer than it may."""
 
+MAX_NAME_BYTES = 150
+"""Of a folder that is named by what was typed; file systems take 255."""
+
 MAX_METRICS_BYTES = 2**28
 """A million epochs have less."""
 
@@ -67,6 +70,22 @@ def create(outputs_dir: str, model: str, run_name: str | None, restart: bool = F
     except OSError as error:
         raise UserError(f"outputs_dir={outputs_dir}: cannot make {folder} ({error.strerror})") from error
     return folder
+
+
+def short_name(text: str) -> str:
+    """Return of a text what a folder is named by, MAX_NAME_BYTES at most."""
+    return text.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip()
+
+
+@contextmanager
+def time_limit_errors() -> Iterator[None]:
+    """Make a run's end at its time limit a UserError, where other runs are to follow."""
+    try:
+        yield
+    except SystemExit as stop:
+        if stop.code != EXIT_OUT_OF_TIME:
+            raise
+        raise UserError("stopped when trainer.max_time was over") from stop
 
 
 @contextmanager

@@ -113,6 +113,13 @@ def test_a_run_goes_on_as_what_it_was(small: Path, fit_tiny: Train, override: st
         fit_tiny(f"resume={small}", override)
 
 
+def test_a_link_that_leads_to_itself_is_no_run(fit_tiny: Train, tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    with pytest.raises(UserError, match=f"resume={loop}: there is no {loop}; give the folder of a run, or auto"):
+        fit_tiny(f"resume={loop}")
+
+
 def test_an_interrupted_extension_is_not_finished(fit_tiny: Train, interrupt: Callable[..., Path]) -> None:
     folder = fit_tiny("run_name=stopped")
     (folder / "model.onnx").write_bytes(b"finished")

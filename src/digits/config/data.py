@@ -5,7 +5,7 @@ from typing import Annotated
 
 from digits.config.checks import MAX_COUNT, Settings, between, not_empty
 from digits.errors import require
-from digits.files import expanded
+from digits.files import resolved
 
 MNIST_TRAINING_IMAGES = 60_000
 
@@ -59,7 +59,7 @@ class MNISTConfig(DataConfig):
         super().__post_init__()
         for key in ("path", "test_path", "own_digits"):
             path = getattr(self, key)
-            setattr(self, key, path and str(expanded(path).resolve()))
+            setattr(self, key, path and str(resolved(path)))
         expected = "null where data.path is: MNIST has test images of its own"
         for key in ("test_path", "test_size"):
             value = getattr(self, key)

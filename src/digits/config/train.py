@@ -17,7 +17,7 @@ from digits.config.model import (
     SGDConfig,
 )
 from digits.errors import UserError, require
-from digits.files import expanded
+from digits.files import resolved
 from digits.runs import PAGES
 
 WITHOUT_INFLUENCE = (
@@ -94,7 +94,7 @@ class TrainConfig(Settings):
         """Check the settings against each other, and make the path good for any working directory."""
         super().__post_init__()
         if self.start_from not in (None, "auto", "shipped"):
-            self.start_from = str(expanded(self.start_from).resolve())
+            self.start_from = str(resolved(self.start_from))
         patience = self.trainer.early_stopping.patience
         expected = "null where data.val_size=0: nothing to judge by"
         require(patience is None or self.data.val_size > 0, "trainer.early_stopping.patience", patience, expected)

@@ -20,7 +20,6 @@ from digits.config.train import TrainConfig, result_settings
 from digits.errors import UserError, raise_all
 from digits.experiments.chart import comparison
 from digits.experiments.composed import ComposedRun
-from digits.experiments.multirun import MAX_NAME_BYTES
 from digits.files import csv_text, made_folder, markdown_table, project_path, shown, write_picture, write_text
 from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
 from digits.models.build import build_network
@@ -124,14 +123,10 @@ def _fill(rows: list[Row], outputs_dir: str, errors: list[UserError]) -> None:
             half = next((folder for folder, others in stopped if others == made_of), None)
             name, resume = (None, str(half)) if half else (_free_name(row.name, run.settings), None)
             try:
-                folder = train(replace(run.settings, run_name=name, resume=resume), run.overrides)
+                with runs.time_limit_errors():
+                    folder = train(replace(run.settings, run_name=name, resume=resume), run.overrides)
             except UserError as error:
                 errors.append(UserError(f"{title}: {error}"))
-                continue
-            except SystemExit as stop:
-                if stop.code != runs.EXIT_OUT_OF_TIME:
-                    raise
-                errors.append(UserError(f"{title}: stopped when trainer.max_time was over"))
                 continue
             finished.append((folder, made_of))
         else:
@@ -152,8 +147,8 @@ def _made_of(folders: list[Path]) -> list[tuple[Path, dict[str, Any]]]:
 
 def _free_name(row: str, settings: TrainConfig) -> str:
     """Name a run's folder by its row and its seed, with _2 behind it where there is such a folder already."""
-    plain = "_".join("".join(letter if letter.isalnum() or letter in "._-" else " " for letter in row).split())
-    plain = plain.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+    words = "".join(letter if letter.isalnum() or letter in "._-" else " " for letter in row).split()
+    plain = runs.short_name("_".join(words))
     parent = project_path(settings.outputs_dir) / settings.model.name
     names = (f"{plain}_seed{settings.seed}" + (f"_{number}" if number > 1 else "") for number in itertools.count(1))
     return next(name for name in names if not (parent / name).exists())

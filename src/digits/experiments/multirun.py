@@ -29,9 +29,6 @@ NOTES = "jobs"
 NOT_IN_NAMES = '/\\:*?"<>|'
 """Characters that some file system does not take."""
 
-MAX_NAME_BYTES = 150
-"""Of a folder's name; file systems take 255."""
-
 HEADER = ("run", "settings", "validation accuracy", "test accuracy", "training", "folder")
 
 
@@ -47,11 +44,9 @@ def job_errors(hydra: HydraConf) -> Iterator[None]:
             yield
         return
     try:
-        with refused_files():
+        with refused_files(), runs.time_limit_errors():
             yield
-    except (KeyboardInterrupt, SystemExit) as stop:
-        if isinstance(stop, SystemExit) and stop.code == runs.EXIT_OUT_OF_TIME:
-            raise UserError("stopped when trainer.max_time was over") from stop
+    except (KeyboardInterrupt, SystemExit):
         folder = Path(hydra.sweep.dir)
         _note(folder, hydra, error="stopped")
         _write_table(folder)
@@ -77,8 +72,7 @@ def placed(settings: TrainConfig, hydra: HydraConf) -> TrainConfig:
     left_out = ("model", *WITHOUT_INFLUENCE)
     typed = [override for override in hydra.overrides.task if override.partition("=")[0] not in left_out]
     name = "".join("-" if letter in NOT_IN_NAMES else letter for letter in "_".join([str(hydra.job.num), *typed]))
-    name = name.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip()
-    return replace(settings, outputs_dir=hydra.runtime.output_dir, run_name=name)
+    return replace(settings, outputs_dir=hydra.runtime.output_dir, run_name=runs.short_name(name))
 
 
 class Summary(Callback):

@@ -39,7 +39,7 @@ def predict(config: PredictConfig) -> None:
     )
     if annotated is not None and (len(files) > 1 or errors):
         raise UserError(f"annotate={annotated}: is one picture, and img= names {len(files) + len(errors)}")
-    if out is not None and annotated is not None and out.resolve() == annotated.resolve():
+    if out is not None and annotated is not None and os.path.realpath(out) == os.path.realpath(annotated):
         raise UserError(f"annotate={annotated}: is where the predictions go; give another name")
     picture_setting = next((key for key in ("explain", "annotate") if getattr(config, key) is not None), None)
     if picture_setting is not None and any(map(is_npz, files)):

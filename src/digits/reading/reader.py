@@ -143,7 +143,6 @@ class Reader(Network):
     def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
         super().__init__(path, "run", (("image", (1, 28, 28)), ("probabilities", (10,))), accelerator, threads)
         self.accelerator = accelerator
-        self.at_once = TOGETHER[accelerator]
         self.beside = [Reader(other, accelerator, threads) for other in SHIPPED_BESIDE] if path == SHIPPED else []
 
     @property
@@ -174,16 +173,17 @@ class Reader(Network):
         Args:
             images: [N, 28, 28], float32 in [0, 1], or uint8.
         """
+        at_once = TOGETHER[self.accelerator]
         probabilities = np.empty((len(images), CLASSES), dtype=np.float32)
-        for start in range(0, len(images), self.at_once):
-            batch: NDArray[Any] = images[start : start + self.at_once, None]
+        for start in range(0, len(images), at_once):
+            batch: NDArray[Any] = images[start : start + at_once, None]
             if batch.dtype == np.uint8:
                 batch = batch * np.float32(1 / 255)
             (computed,) = self.compute(batch)
             if computed.shape != (len(batch), CLASSES):
                 shape = list(computed.shape)
                 raise UserError(f"run={self.path}: gives {shape} for {len(batch)} images; must give [N, {CLASSES}]")
-            probabilities[start : start + self.at_once] = computed
+            probabilities[start : start + at_once] = computed
         for other in self.beside:
             probabilities += other.probabilities(images)
         probabilities /= 1 + len(self.beside)

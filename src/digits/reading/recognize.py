@@ -90,8 +90,12 @@ class Recognizer:
         self.digits = digits
         self.reject = reject
         self.rotate = rotate
-        self.turns = 0 if rotate == "auto" else int(rotate) // 90  # quarter turns clockwise
         self.threshold = reader.threshold if reject else 0.0
+
+    @property
+    def turns(self) -> int:
+        """Quarter turns clockwise, by which every picture is turned."""
+        return 0 if self.rotate == "auto" else int(self.rotate) // 90
 
     def find(self, brightness: NDArray[np.float32]) -> Page:
         """Find the digits of a picture, float32 [height, width], 0 to 255."""

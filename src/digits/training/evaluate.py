@@ -10,7 +10,7 @@ from digits.config.commands import EvaluateConfig
 from digits.config.data import MNISTConfig
 from digits.data.datamodule import MNISTDataModule
 from digits.errors import UserError
-from digits.files import expanded, file_errors, made_folder, project_path, shown, write_text
+from digits.files import expanded, file_errors, made_folder, project_path, resolved, shown, write_text
 from digits.models.build import build_network
 from digits.tracking.console import log, log_tested, logging_to
 from digits.tracking.digits import DigitTracker
@@ -49,7 +49,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         UserError: if there is no such run, or its checkpoint is damaged or another network's.
     """
     prepare_process()
-    folder = expanded(config.run).resolve() if config.run else runs.newest_finished(config.outputs_dir)
+    folder = resolved(config.run) if config.run else runs.newest_finished(config.outputs_dir)
     if folder is None:
         where = project_path(config.outputs_dir)
         raise UserError(f"run: no finished run in {where}; train one first: python src/train.py")

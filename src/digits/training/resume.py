@@ -14,7 +14,7 @@ from digits.command_line import checked
 from digits.config.model import ModelConfig
 from digits.config.train import GROUPS, WITHOUT_INFLUENCE, TrainConfig, result_settings
 from digits.errors import UserError, renamed_setting
-from digits.files import expanded
+from digits.files import resolved
 from digits.reading.reader import SHIPPED, Reader, find_model
 from digits.training.checkpoints import Checkpoint, load
 from digits.training.task import epochs_done, is_within_an_epoch
@@ -66,7 +66,7 @@ def find(settings: TrainConfig, overrides: list[str]) -> Resumed | None:
         folders = runs.unfinished(settings.outputs_dir, settings.model.name if named else "*")
         folder = next((folder for folder in folders if settings.run_name in (None, folder.name)), None)
         return None if folder is None else _resumed(folder, None, settings, overrides)
-    path = expanded(settings.resume).resolve()
+    path = resolved(settings.resume)
     folder = path if path.is_dir() else path.parent.parent
     if path.is_dir() and not runs.is_resumable(path):
         expected = "give the folder of a run that has one, or auto"

@@ -16,7 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from digits.config.commands import DrawConfig
 from digits.errors import UserError
-from digits.files import expanded, shown
+from digits.files import resolved, shown
 from digits.reading.reader import Reader, find_model
 from digits.web.app import application
 
@@ -46,7 +46,7 @@ def draw(config: DrawConfig) -> None:
 def server(config: DrawConfig, reader: Reader, listener: socket.socket) -> uvicorn.Server:
     """Make the server of the page."""
     logging.getLogger("uvicorn.error").addFilter(_is_crash)
-    folder = None if config.own_digits is None else expanded(config.own_digits).resolve()
+    folder = None if config.own_digits is None else resolved(config.own_digits)
     app = TrustedHostMiddleware(application(reader, folder), LOCAL if is_local(listener) else ["*"])
     settings = uvicorn.Config(
         app, ws="none", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
