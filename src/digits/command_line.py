@@ -68,7 +68,7 @@ REFUSALS = {errno.EACCES, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOSPC, errno.
 """Errors that a user can mend and our code cannot: no permission, no room, a name that is too long."""
 
 EXIT_PIPE_CLOSED = 141
-"""Of a program whose output nobody reads any more: 128 and the number of SIGPIPE, which Windows has not."""
+"""The exit code where nobody reads the output any more: 128 and the number of SIGPIPE, which Windows does not have."""
 
 QUOTES = "'\""
 

@@ -27,10 +27,10 @@ MULTIRUNS = "sweeps/*"
 """Folders of train.py -m and of sweep.py, each with runs as outputs/ has them."""
 
 EXIT_OUT_OF_TIME = 124
-"""Of a run that its time limit stopped; what `timeout` gives for a program that took longer than it may."""
+"""The exit code of a run that its time limit stopped; `timeout` has it for a program that took longer than it may."""
 
 MAX_NAME_BYTES = 150
-"""Of a folder that is named by what was typed; file systems take 255."""
+"""The longest name of a folder that is named by what was typed; file systems take 255."""
 
 MAX_METRICS_BYTES = 2**28
 """A million epochs have less."""
@@ -73,7 +73,7 @@ def create(outputs_dir: str, model: str, run_name: str | None, restart: bool = F
 
 
 def short_name(text: str) -> str:
-    """Return of a text what a folder is named by, MAX_NAME_BYTES at most."""
+    """Return the beginning of a text that a folder can be named by, at most MAX_NAME_BYTES."""
     return text.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip()
 
 

@@ -15,7 +15,7 @@ from digits.data.datamodule import MNISTDataModule
 from digits.data.synthetic.strokes import NON_DIGIT
 from digits.errors import UserError
 from digits.handwriting import own_digits
-from digits.reading.reader import shipped_finder
+from digits.reading.reader import shipped_page_network
 from digits.web.app import SIDE
 
 
@@ -32,7 +32,7 @@ def test_what_is_not_one_digit_is_left_out(own: Path, caplog: pytest.LogCaptureF
     for name in ("x_1.png", "25_1.png"):
         (own / name).write_bytes((own / "7_1.png").read_bytes())
     with caplog.at_level("INFO", logger="digits"):
-        assert len(own_digits.read(own, shipped_finder()).labels) == 10
+        assert len(own_digits.read(own, shipped_page_network()).labels) == 10
     assert f"2 of 12 pictures in {own} are left out: not one digit" in caplog.text
 
 

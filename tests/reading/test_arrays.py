@@ -15,7 +15,7 @@ from digits.errors import UserError
 from digits.handwriting.normalize import in_mnist_form
 from digits.reading import many
 from digits.reading.many import Source
-from digits.reading.reader import SHIPPED, Reader, shipped_finder
+from digits.reading.reader import SHIPPED, Reader, shipped_page_network
 from digits.reading.recognize import Recognizer
 
 
@@ -87,7 +87,7 @@ def test_a_gpu_is_not_shared_by_processes(draw: Any, monkeypatch: pytest.MonkeyP
     reader.accelerator = "gpu"
     monkeypatch.setattr(many, "workers", None)  # not called
     sources = [Source(draw(f"{number}.png")) for number in range(2)]
-    predictions, errors = many.read_on_all_cores(Recognizer(reader, shipped_finder()), sources)
+    predictions, errors = many.read_on_all_cores(Recognizer(reader, shipped_page_network()), sources)
     assert (len(predictions), errors) == (2, [])
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from digits.handwriting.grouping import USUAL_SIZE
 from digits.handwriting.page import find
 from digits.reading.explain import CAPTION, GAP, PANEL, explain
-from digits.reading.reader import SHIPPED, SHIPPED_PAGES, PageReader, Reader, shipped_finder
+from digits.reading.reader import SHIPPED, SHIPPED_PAGES, PageReader, Reader, shipped_page_network
 from digits.reading.recognize import Recognizer, Rows
 
 Read = Callable[..., str]
@@ -28,7 +28,7 @@ def reader() -> Reader:
 @pytest.fixture
 def read(reader: Reader) -> Read:
     def one(picture: Image.Image, digits: str = "auto", reject: bool = True) -> str:
-        recognizer = Recognizer(reader, shipped_finder(), digits, reject)
+        recognizer = Recognizer(reader, shipped_page_network(), digits, reject)
         return answer(recognizer.read(recognizer.find(brightness(picture))))
 
     return one
@@ -68,10 +68,10 @@ def test_two_parts_of_one_digit_are_one(reader: Reader) -> None:
 
     found = find(brightness(page([("8", 30, 20)], size=(100, 120), height=80)), halves)
     assert len(found.digits) == 2
-    assert answer(Recognizer(reader, shipped_finder()).read(found)) == "8"
+    assert answer(Recognizer(reader, shipped_page_network()).read(found)) == "8"
     plain = Reader(SHIPPED)
     del plain.metadata["val/negatives_rejected"]  # a network that takes any two digits in one for a digit
-    assert len(answer(Recognizer(plain, shipped_finder()).read(found)).replace("/", "")) == 2
+    assert len(answer(Recognizer(plain, shipped_page_network()).read(found)).replace("/", "")) == 2
 
 
 def test_specks_and_an_underline_are_left_out(read: Read) -> None:
@@ -97,7 +97,7 @@ def test_ink_alone_that_is_all_of_a_picture_is_a_digit_unless_it_is_faint(
         return ink, np.zeros((1, 3, *(edge // 2 for edge in pictures.shape[2:])), np.float32)
 
     found = find(brightness(page([("1", 40, 40)], size=(160, 160), height=80)), unsure)
-    assert answer(Recognizer(reader, shipped_finder()).read(found)) == read
+    assert answer(Recognizer(reader, shipped_page_network()).read(found)) == read
 
 
 @pytest.mark.parametrize("name", ["plus", "star", "E", "H", "hash", "heart", "K"])
@@ -121,7 +121,7 @@ def test_a_letter_between_digits_is_marked(read: Read) -> None:
 def test_a_page_that_lies_on_its_side_is_turned(reader: Reader, text: str, turns: int) -> None:
     above, below = text.split("/")
     upright = brightness(page([*row(above, top=20), *row(below, top=130)], size=(300, 240)))
-    recognizer = Recognizer(reader, shipped_finder())
+    recognizer = Recognizer(reader, shipped_page_network())
     expected = recognizer.read(recognizer.find(upright))
     lying = np.ascontiguousarray(np.rot90(upright, turns))
     rows = recognizer.read(recognizer.find(lying))
@@ -132,7 +132,7 @@ def test_a_page_that_lies_on_its_side_is_turned(reader: Reader, text: str, turns
 
 def test_the_steps_show_the_ink_of_a_turned_page_as_it_was_read(reader: Reader) -> None:
     upright = brightness(page([*row("5824", top=20), *row("7369", top=130)], size=(300, 240)))
-    recognizer = Recognizer(reader, shipped_finder())
+    recognizer = Recognizer(reader, shipped_page_network())
     shown = []
     for turns in (0, 1):
         found = recognizer.find(np.ascontiguousarray(np.rot90(upright, turns)))
@@ -156,12 +156,12 @@ class Looking(PageReader):
 
 def test_a_page_is_looked_at_turned_no_larger_than_where_it_was_seen_best(reader: Reader) -> None:
     upright = brightness(page([*row("2468", top=20), *row("1350", top=130)], size=(400, 320)))
-    finder = Looking()
-    recognizer = Recognizer(reader, finder)
+    page_network = Looking()
+    recognizer = Recognizer(reader, page_network)
     found = recognizer.find(np.ascontiguousarray(np.rot90(upright)))
-    best, lying = max(found.seen[0].ink.shape), len(finder.sides)
+    best, lying = max(found.seen[0].ink.shape), len(page_network.sides)
     assert answer(recognizer.read(found)) == "2468/1350"
-    assert max(finder.sides[:lying]) > best == max(finder.sides[lying:])
+    assert max(page_network.sides[:lying]) > best == max(page_network.sides[lying:])
 
 
 class Unsure(Looking):
@@ -183,12 +183,12 @@ class Unsure(Looking):
 def test_a_page_is_not_turned_where_that_is_not_worth_it(
     reader: Reader, signs: list[tuple[str, float, float]], size: tuple[int, int], read: str
 ) -> None:
-    finder = Unsure()
-    recognizer = Recognizer(reader, finder)
+    page_network = Unsure()
+    recognizer = Recognizer(reader, page_network)
     found = recognizer.find(brightness(page(signs, size=size)))
-    upright = len(finder.sides)
+    upright = len(page_network.sides)
     assert answer(recognizer.read(found)) == read
-    assert len(finder.sides) == upright
+    assert len(page_network.sides) == upright
 
 
 @pytest.mark.parametrize("shape", [(1504, 64), (96, 1536)])
@@ -200,11 +200,11 @@ def test_a_large_picture_is_seen_in_parts_as_on_the_whole(shape: tuple[int, int]
             parts.append(images.shape)
             return super().compute(images)
 
-    finder = InParts(SHIPPED_PAGES)
+    page_network = InParts(SHIPPED_PAGES)
     picture = np.random.default_rng(0).random((1, 1, *shape), np.float32)
-    in_parts = finder(picture)
+    in_parts = page_network(picture)
     assert max(max(part) for part in parts) < 1024
-    for seen, of_whole in zip(in_parts, finder.compute(picture), strict=True):
+    for seen, of_whole in zip(in_parts, page_network.compute(picture), strict=True):
         assert np.array_equal(seen, of_whole)
 
 

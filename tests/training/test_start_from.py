@@ -107,9 +107,9 @@ def test_other_files_are_refused_in_one_line_and_leave_no_run(kind: str, tmp_pat
 def test_the_network_cannot_be_called_another() -> None:
     typed = ["model=sigmoid", "start_from=shipped"]
     with pytest.raises(UserError, match=r"model=sigmoid: start_from=shipped is another network, .*lenet5.*; leave"):
-        resume.started(settings(*typed), typed)
+        resume.with_network(settings(*typed), typed)
     typed = ["model=lenet5", "start_from=shipped"]
-    assert resume.started(settings(*typed), typed).model == settings().model
+    assert resume.with_network(settings(*typed), typed).model == settings().model
 
 
 def test_a_path_is_good_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from web_page import DRAWING, Page, drawn
 
 from digits.handwriting import own_digits
 from digits.handwriting.page import find
-from digits.reading.reader import shipped_finder
+from digits.reading.reader import shipped_page_network
 from digits.web.app import PAGE, SIDE
 
 READ, SAVE = "/read", "/save"
@@ -64,7 +64,7 @@ def test_a_drawing_is_read(web: Page, digit: str) -> None:
     assert len(found["probabilities"]) == 10
     assert max(found["probabilities"]) == pytest.approx(found["confidence"], abs=1e-4)
     seen = np.frombuffer(b64decode(found["image"]), dtype=np.uint8).reshape(28, 28)
-    (expected,) = find(pixels(drawn(digit)).astype(np.float32), shipped_finder()).digits
+    (expected,) = find(pixels(drawn(digit)).astype(np.float32), shipped_page_network()).digits
     np.testing.assert_allclose(seen / 255, expected.image, atol=1 / 255)
 
 
@@ -98,7 +98,7 @@ def test_one_of_several_digits_is_saved_alone(web: Page) -> None:
     for content, kind in ((drawn("258"), DRAWING), (page_of("258"), PICTURE)):
         read = json.loads(web.ask(READ, content, kind).content)
         assert web.ask(f"{SAVE}?label=5&digit=1", content, kind).status == 201
-        saved = own_digits.read(web.own_digits, shipped_finder()).images[-1]
+        saved = own_digits.read(web.own_digits, shipped_page_network()).images[-1]
         seen = np.frombuffer(b64decode(read["digits"][1]["image"]), dtype=np.uint8).reshape(28, 28)
         assert np.abs(saved.astype(int) - seen).mean() < 16  # it is seen at another size; another digit is above 40
     assert web.saved() == ["5_1.png", "5_2.png"]

@@ -15,7 +15,7 @@ from playwright.sync_api import Page as Tab
 from web_page import Page
 
 from digits.handwriting import own_digits
-from digits.reading.reader import shipped_finder
+from digits.reading.reader import shipped_page_network
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
@@ -164,7 +164,7 @@ def test_a_picture_is_read(browser: Browser, web: Page, way: str) -> None:
         expect(tab.locator("#labels button").first).to_be_disabled()  # it is saved
         tab.keyboard.press("Control+z")
         expect(tab.locator("#hint")).to_be_visible()
-    assert own_digits.read(web.own_digits, shipped_finder()).labels.tolist() == [5]
+    assert own_digits.read(web.own_digits, shipped_page_network()).labels.tolist() == [5]
 
 
 def test_nothing_and_no_digit_are_shown(browser: Browser, web: Page) -> None:

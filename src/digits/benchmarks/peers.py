@@ -23,7 +23,7 @@ from digits.models.lenet5 import LeNet5
 from digits.models.mlp import MLP
 
 RATE = 1e-3
-"""Of Adam, everywhere."""
+"""Adam's learning rate, everywhere."""
 
 
 NETWORKS: dict[str, type[nn.Module]] = {"lenet5": LeNet5, "sigmoid": MLP}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 from digits.errors import require
 
 MAX_COUNT = 1_000_000_000
-"""Of whatever is counted: beyond any use, and far from where whole numbers overflow."""
+"""The most of whatever is counted: beyond any use, and far from where whole numbers overflow."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from digits.files import resolved
 MNIST_TRAINING_IMAGES = 60_000
 
 END_SHARE = 0.2
-"""Of a run's epochs, the last ones, which distort `end_strength` times as far."""
+"""The share of a run's epochs, the last ones, that distort `end_strength` times as far."""
 
 Fraction = Annotated[float, between(0, 1, below=True)]
-"""Of a mini-batch."""
+"""A share of a mini-batch."""
 
 Count = Annotated[int | None, between(1, MAX_COUNT)]
 
@@ -75,16 +75,10 @@ class MNISTConfig(DataConfig):
 
     def _check_fractions(self) -> None:
         size = self.batch_size
+        least = f"0, or one image of a batch, {1 / size:.2g}" if size else "0 where data.batch_size=null: all at once"
         for key in ("synthetic_fraction", "negative_fraction", "own_fraction"):
             fraction = getattr(self, key)
-            fit = fraction == 0 or (size is not None and round(fraction * size) >= 1)
-            expected = "0 where data.batch_size=null, which is all at once"
-            require(
-                fit,
-                f"data.{key}",
-                fraction,
-                expected if size is None else f"0, or one image of a batch, {1 / size:.2g}",
-            )
+            require(fraction == 0 or self.in_batch(fraction) >= 1, f"data.{key}", fraction, least)
         fractions = self.synthetic_fraction + self.negative_fraction + self.own_fraction
         expected = "less than 1 together, so that a batch has an image of MNIST as well"
         require(self.mnist_per_batch != 0, "synthetic, negative and own fraction", f"{fractions:.4g}", expected)
@@ -107,26 +101,15 @@ class MNISTConfig(DataConfig):
         expected = f"1 to {images}, or null for all of these"
         require(self.batch_size is None or self.batch_size <= images, "data.batch_size", self.batch_size, expected)
 
-    @property
-    def synthetic_per_batch(self) -> int:
-        """Drawn digits in a mini-batch."""
-        return round(self.synthetic_fraction * (self.batch_size or 0))
-
-    @property
-    def own_per_batch(self) -> int:
-        """The user's own digits in a mini-batch."""
-        return round(self.own_fraction * (self.batch_size or 0))
-
-    @property
-    def negatives_per_batch(self) -> int:
-        """Non-digits in a mini-batch."""
-        return round(self.negative_fraction * (self.batch_size or 0))
+    def in_batch(self, fraction: float) -> int:
+        """Return how many images a fraction of a mini-batch is."""
+        return round(fraction * (self.batch_size or 0))
 
     @property
     def mnist_per_batch(self) -> int | None:
         """MNIST's images in a mini-batch; None for all."""
-        others = self.synthetic_per_batch + self.own_per_batch + self.negatives_per_batch
-        return self.batch_size and max(0, self.batch_size - others)
+        others = map(self.in_batch, (self.synthetic_fraction, self.own_fraction, self.negative_fraction))
+        return self.batch_size and max(0, self.batch_size - sum(others))
 
 
 @dataclass

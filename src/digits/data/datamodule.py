@@ -19,7 +19,7 @@ from digits.data.synthetic import cache
 from digits.files import project_path
 from digits.formats.images import ImageSet
 from digits.handwriting import own_digits
-from digits.reading.reader import shipped_finder
+from digits.reading.reader import shipped_page_network
 
 EVALUATION_BATCH_SIZE = 500
 """Images a forward pass without gradients: few enough that LeNet-5's maps stay in the processor's cache."""
@@ -32,7 +32,7 @@ SPLIT_SEED = 0
 """The seed of the validation split; not the run's seed, so that every run is validated on the same images."""
 
 TRAINING_SEED, VALIDATION_SEED = 1, 2
-"""Of the synthetic images; not the run's seed, for the same reason."""
+"""Seeds of the synthetic images; not the run's seed, for the same reason."""
 
 
 class MNISTDataModule(L.LightningDataModule):
@@ -90,15 +90,15 @@ class MNISTDataModule(L.LightningDataModule):
         parts = [Batch(train.images[used], train.labels[used])]
         per_batch = min(config.mnist_per_batch or len(used), len(used))
         self.shares = [Share(range(len(used)), per_batch, self.processes)]
-        if config.own_per_batch:  # before all that takes long
+        if config.own_fraction:  # before all that takes long
             folder = Path(config.own_digits or self.folder / "own_digits")
-            self.own = _tensors(own_digits.read(folder, shipped_finder()))
-        if config.synthetic_per_batch:
-            self._add(parts, self._drawn("digits"), config.synthetic_per_batch)
+            self.own = _tensors(own_digits.read(folder, shipped_page_network()))
+        if config.synthetic_fraction:
+            self._add(parts, self._drawn("digits"), config.synthetic_fraction)
         if self.own is not None:
-            self._add(parts, self.own, config.own_per_batch)
-        if config.negatives_per_batch:
-            self._add(parts, self._drawn("negatives"), config.negatives_per_batch)
+            self._add(parts, self.own, config.own_fraction)
+        if config.negative_fraction:
+            self._add(parts, self._drawn("negatives"), config.negative_fraction)
         self.losses = torch.full((len(used),), math.inf)
         self.train_set = Batch(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
         self.val_set, self.test_set = Batch(train.images[held_out], train.labels[held_out]), test
@@ -117,9 +117,9 @@ class MNISTDataModule(L.LightningDataModule):
         self.synthetic[kind] = Batch(*cache.prepare(self.folder, kind, -(-count // 10), VALIDATION_SEED))
         return Batch(*cache.prepare(self.folder, kind, count, TRAINING_SEED))
 
-    def _add(self, parts: list[Batch], part: Batch, per_batch: int) -> None:
+    def _add(self, parts: list[Batch], part: Batch, fraction: float) -> None:
         start = sum(len(share.images) for share in self.shares)
-        self.shares.append(Share(range(start, start + len(part.labels)), per_batch))
+        self.shares.append(Share(range(start, start + len(part.labels)), self.config.in_batch(fraction)))
         parts.append(part)
 
     def steps(self, epochs: int) -> int:
@@ -154,11 +154,11 @@ class MNISTDataModule(L.LightningDataModule):
 
     def images_in(self, epoch: int) -> int:
         """Return the number of training images that the network sees in an epoch, from 0."""
-        first = self.shares[0]
-        if self.config.steps_per_epoch is None and len(self.shares) == 1:
-            return self.hard_images if epoch else first.pass_size
-        missing = first.batches * first.per_batch - first.pass_size if self.steps(1) == first.batches else 0
-        return self.steps(1) * self.batch_size - missing
+        first, *others = self.shares
+        steps = self.steps_in(epoch)
+        is_pass = self.config.steps_per_epoch in (None, first.batches)
+        of_a_pass = self.hard_images if epoch else first.pass_size
+        return (of_a_pass if is_pass else steps * first.per_batch) + steps * sum(share.per_batch for share in others)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run that goes on must know of the images: the loss of each."""

@@ -20,7 +20,7 @@ MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-"""Of the unpacked files; MNIST's known sums."""
+"""MNIST's known sums, of the unpacked files."""
 
 
 def prepare(folder: Path) -> None:

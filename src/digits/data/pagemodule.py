@@ -22,7 +22,7 @@ HELD_OUT = 5000
 """MNIST's last training images, which the validation's pages are written with."""
 
 VALIDATION_SEED = 2**32
-"""Of the pages to validate with; no run has it, and every run is validated on the same pages."""
+"""The seed of the pages to validate with; no run has it, and every run is validated on the same pages."""
 
 PageBatch = tuple[Tensor, Tensor]
 """Pictures, float32 [N, 1, SIDE, SIDE] in [0, 1], and their targets, float32 [N, 5, SIDE, SIDE]."""

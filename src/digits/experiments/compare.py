@@ -23,7 +23,7 @@ from digits.experiments.composed import ComposedRun
 from digits.files import csv_text, made_folder, markdown_table, project_path, shown, write_picture, write_text
 from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
 from digits.models.build import build_network
-from digits.reading.reader import Reader, shipped_finder
+from digits.reading.reader import Reader, shipped_page_network
 from digits.reading.recognize import Recognizer
 from digits.reading.score import Result, find_pages
 from digits.training.resume import load_settings
@@ -36,7 +36,7 @@ TAGS = {
     "val_accuracy": "val/accuracy",
     "train_accuracy": "train/accuracy",
 }
-"""Of the figures in metrics.json, by the columns of table.csv."""
+"""The tags of figures in metrics.json, by the columns of table.csv."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Row:
     name: str
     wanted: list[ComposedRun]
     folders: dict[int, Path] = field(default_factory=dict)
-    """Of the finished runs, by their seeds."""
+    """The finished runs, by their seeds."""
     own_handwriting: list[float] = field(default_factory=list)
     """The share of the labelled pictures that each run reads correctly."""
 
@@ -158,10 +158,10 @@ def _read(rows: list[Row], pictures: list[Labelled], errors: list[UserError]) ->
     """Read the labelled pictures with every run."""
     digits = [picture for picture in pictures if picture.label != NON_DIGIT]
     models = [folder / runs.MODEL_FILE for row in rows for folder in row.folders.values()]
-    recognizers = [Recognizer(Reader(model), shipped_finder()) for model in models if digits]
+    recognizers = [Recognizer(Reader(model), shipped_page_network()) for model in models if digits]
     correct = [0] * len(recognizers)
     count = 0
-    for picture, page in find_pages(digits, shipped_finder(), errors):
+    for picture, page in find_pages(digits, shipped_page_network(), errors):
         count += 1
         for number, recognizer in enumerate(recognizers):
             correct[number] += Result(picture, recognizer.read(page)).is_correct

@@ -69,8 +69,8 @@ def _row(name: str, config: CompareConfig) -> list[ComposedRun]:
     for seed in config.seeds:
         overrides, settings = [*shared, f"seed={seed}"], replace(plain, seed=seed)
         if settings.start_from is not None:
-            from digits.training.resume import started  # which loads torch
+            from digits.training.resume import with_network  # which loads torch
 
-            settings = started(settings, overrides)
+            settings = with_network(settings, overrides)
         row.append(ComposedRun(settings, overrides))
     return row

@@ -14,10 +14,10 @@ from digits.errors import UserError
 SIDE, PIXELS = 28, 28 * 28
 
 MAX_BYTES = 2**30
-"""Of a file, unpacked, so that a stranger's cannot fill the memory; MNIST has 55 MB, as .csv 128 MB."""
+"""The most that a file may have, unpacked, or a stranger's could fill the memory; MNIST has 55 MB, as .csv 128 MB."""
 
 SHAPES = ((PIXELS,), (SIDE, SIDE), (1, SIDE, SIDE), (SIDE, SIDE, 1))
-"""Of an image in an array."""
+"""The shapes that an image in an array may have."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Excel begins its CSV files with it."""

@@ -25,10 +25,10 @@ NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8
 """NumPy's name for each type of element that holds numbers."""
 
 CLASSES = {1: "a cell array", 2: "a structure", 3: "an object", 4: "text", 5: "a sparse matrix"}
-"""Of variables that are not read; those from 6 to 15 are numbers."""
+"""Kinds of variables that are not read; those from 6 to 15 are numbers."""
 
 MAX_NAMES = 20
-"""Of other variables that are named."""
+"""Other variables that are named at most."""
 
 MAX_NAME = 63
 """Characters, in MATLAB."""

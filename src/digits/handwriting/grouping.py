@@ -7,7 +7,7 @@ from digits.handwriting.boxes import Box
 from digits.handwriting.morphology import Grey, blur, spread
 
 MULTIPLE = 32
-"""Of the sides of a picture that the network takes."""
+"""The network takes pictures whose sides are multiples of it."""
 
 USUAL_SIZE = 45.0
 """Pixels of a digit's longer side, the middle of the sizes that the network is trained on; its votes are in it."""

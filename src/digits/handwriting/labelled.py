@@ -15,7 +15,7 @@ from digits.formats.npz import is_npz, read_labelled
 from digits.handwriting.load import brightness, open_picture, pictures_in
 
 NAME = re.compile(r"(?P<label>[0-9]+(_[0-9]+)*|x)_[0-9]+", re.IGNORECASE)
-"""Of a file, without its ending: rows parted by _, and a number last."""
+"""The name of a labelled file without its ending: rows parted by _, and a number last."""
 
 LABEL = re.compile(r"[0-9]+(/[0-9]+)*|x")
 """What is on a picture: rows of digits, or NON_DIGIT."""

@@ -30,7 +30,7 @@ NEAR = 8
 """Fine pixels by which a thin stroke grows at most."""
 
 HALF = 0.53
-"""Of a pixel, and what MNIST's makers rounded."""
+"""Pixels that the centre of mass may be from MIDDLE: half of one, and what MNIST's makers rounded."""
 
 THINNEST, THICKEST = 1.5, 3.7
 """Pixels of the 20: the first and the last hundredth of MNIST's training images have strokes thinner or thicker."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 CHANNELS = (16, 32, 48, 96, 144)
-"""Of each level, from half the picture's resolution to a thirty-second."""
+"""Channels of each level, from half the picture's resolution to a thirty-second."""
 
 
 class PageNet(nn.Module):

@@ -3,8 +3,8 @@
 from torch import Tensor
 
 MEAN, STD = 0.1307, 0.3081
-"""Of the pixels of MNIST's 60,000 training images, in [0, 1]; inputs with mean 0 and deviation 1 train fastest
-(LeCun et al. 1998, Efficient BackProp, section 4.3)."""
+"""Mean and deviation of the pixels of MNIST's 60,000 training images, in [0, 1]; inputs with mean 0 and deviation 1
+train fastest (LeCun et al. 1998, Efficient BackProp, section 4.3)."""
 
 
 def standardize(images: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class Source:
     """A picture to read."""
 
     name: Path
-    """Of its file, with its number in an .npz."""
+    """The file, with the image's number in an .npz."""
     image: NDArray[np.uint8] | None = None
     """[height, width], of an .npz; None where `name` is the file."""
 
@@ -113,19 +113,19 @@ def read_on_all_cores(recognizer: Recognizer, sources: list[Source]) -> Read:
         return [prediction for prediction, _, _ in read(recognizer, sources, errors)], errors
     together = min(TOGETHER, -(-len(sources) // (TURNS * cores)))
     parts = [sources[start : start + together] for start in range(0, len(sources), together)]
-    paths = recognizer.reader.path, recognizer.finder.path
+    paths = recognizer.reader.path, recognizer.page_network.path
     with workers(cores, _begin, *paths, recognizer.digits, recognizer.reject, recognizer.rotate) as processes:
         predictions, errors_of_parts = zip(*processes.map(_read_part, parts), strict=True)
     return list(chain.from_iterable(predictions)), list(chain.from_iterable(errors_of_parts))
 
 
 _recognizers: list[Recognizer] = []
-"""Of a process that reads for another one: its own."""
+"""What a process that reads for another one reads with."""
 
 
 def _begin(model: Path, pages: Path, digits: str, reject: bool, rotate: str) -> None:
-    finder = PageReader(pages, threads=1)
-    _recognizers.append(Recognizer(Reader(model, threads=1), finder, digits, reject, rotate))
+    page_network = PageReader(pages, threads=1)
+    _recognizers.append(Recognizer(Reader(model, threads=1), page_network, digits, reject, rotate))
 
 
 def _read_part(sources: list[Source]) -> Read:

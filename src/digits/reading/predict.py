@@ -14,7 +14,7 @@ from digits.handwriting.load import find_pictures, open_picture
 from digits.reading.explain import annotate, explain
 from digits.reading.many import Source, read, read_array, read_on_all_cores
 from digits.reading.predictions import Prediction, as_csv, as_json, as_table
-from digits.reading.reader import PageReader, Reader, find_finder, find_model
+from digits.reading.reader import PageReader, Reader, digit_network_path, page_network_path
 from digits.reading.recognize import Recognizer
 
 DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
@@ -32,7 +32,7 @@ def predict(config: PredictConfig) -> None:
     files, errors = find_pictures(config.img if isinstance(config.img, list) else [config.img])
     if not files:
         raise_all(errors)
-    model, pages = find_model(config.run, config.outputs_dir), find_finder(config.pages)
+    model, pages = digit_network_path(config.run, config.outputs_dir), page_network_path(config.pages)
     out, annotated = (
         None if path is None else _writable(key, expanded(path), [*files, model, pages])
         for key, path in (("out", config.out), ("annotate", config.annotate))
@@ -46,11 +46,11 @@ def predict(config: PredictConfig) -> None:
         arrays = next(filter(is_npz, files))
         raise UserError(f"{picture_setting}: is for picture files, and {arrays} has arrays")
     reader = Reader(model, config.accelerator)
-    finder = PageReader(pages, config.accelerator)
+    page_network = PageReader(pages, config.accelerator)
     explained = None if config.explain is None else made_folder("explain", expanded(config.explain))
     if explained is not None and any(file.parent.samefile(explained) for file in files):
         raise UserError(f"explain={explained}: has pictures that are to be read; give a folder of its own")
-    recognizer = Recognizer(reader, finder, config.digits, config.reject, config.rotate)
+    recognizer = Recognizer(reader, page_network, config.digits, config.reject, config.rotate)
     sys.stderr.write(f"reading with {reader.title}\n")
     if picture_setting is None:
         predictions = _read(recognizer, files, errors)

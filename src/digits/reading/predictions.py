@@ -13,7 +13,7 @@ from digits.handwriting.normalize import SIDE
 from digits.reading.recognize import UNREADABLE, Rows
 
 COLUMNS = ("file", "answer", "confidence", "reason", *(f"p{digit}" for digit in range(10)))
-"""Of the CSV, and the keys of JSON."""
+"""The columns of the CSV, and the keys of JSON."""
 
 NOT_A_DIGIT = "not a digit"
 """The reason where there is ink, but no digit."""

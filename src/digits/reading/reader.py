@@ -253,7 +253,7 @@ def _providers(accelerator: str) -> list[str]:
     return [GPU, CPU]
 
 
-def find_model(run: str | None, outputs_dir: str) -> Path:
+def digit_network_path(run: str | None, outputs_dir: str) -> Path:
     """Return the model.onnx to read with.
 
     Args:
@@ -270,7 +270,7 @@ def find_model(run: str | None, outputs_dir: str) -> Path:
     return SHIPPED if run == "shipped" else _model_of("run", run)
 
 
-def find_finder(run: str | None) -> Path:
+def page_network_path(run: str | None) -> Path:
     """Return the model.onnx of the page network to read with.
 
     Args:
@@ -283,7 +283,7 @@ def find_finder(run: str | None) -> Path:
 
 
 @cache
-def shipped_finder() -> PageReader:
+def shipped_page_network() -> PageReader:
     """Open the shipped page network, once."""
     return PageReader(SHIPPED_PAGES)
 

@@ -75,7 +75,7 @@ class Recognizer:
 
     Args:
         reader: the network that says which digit it is.
-        finder: the page network.
+        page_network: the page network.
         digits: `one` digit a picture, or `auto`: as many as there seem to be.
         reject: whether non-digits are answered with `?`.
         rotate: by how many degrees clockwise a picture is turned before; `auto`: as it lies, or as its digits say
@@ -83,10 +83,10 @@ class Recognizer:
     """
 
     def __init__(
-        self, reader: Reader, finder: PageReader, digits: str = "auto", reject: bool = True, rotate: str = "auto"
+        self, reader: Reader, page_network: PageReader, digits: str = "auto", reject: bool = True, rotate: str = "auto"
     ) -> None:
         self.reader = reader
-        self.finder = finder
+        self.page_network = page_network
         self.digits = digits
         self.reject = reject
         self.rotate = rotate
@@ -99,7 +99,7 @@ class Recognizer:
 
     def find(self, brightness: NDArray[np.float32]) -> Page:
         """Find the digits of a picture, float32 [height, width], 0 to 255."""
-        return find(brightness, self.finder, self.turns)
+        return find(brightness, self.page_network, self.turns)
 
     def read(self, page: Page) -> Rows:
         """Read the digits of a page; no rows where there is no ink."""
@@ -132,20 +132,21 @@ class Recognizer:
         return one if sum(_sense(one)) > ONE else digits
 
     def _turned(self, page: Page, digits: list[Digit]) -> list[Digit]:
-        """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most."""
-        lying = sum(_sense(digits))
-        if len(digits) < FEW and not _is_written(page):
-            return digits
-        if len(digits) > MANY or lying > SENSIBLE * len(digits):
+        """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most.
+
+        A page with few digits is turned where it shows writing at all; one with more, which were seen best at some
+        size, is turned to where they make sense, each turned by itself, and seen no larger.
+        """
+        few, lying = len(digits) < FEW, sum(_sense(digits))
+        if (few and not _is_written(page)) or len(digits) > MANY or lying > SENSIBLE * len(digits):
             return digits
         best, most = digits, lying / max(1, len(digits))
-        largest = max(page.seen[0].ink.shape) if len(digits) >= FEW else SIDES[-1]  # where they were seen best
+        places = [digit.place for digit in digits]
+        largest = SIDES[-1] if few else max(page.seen[0].ink.shape)
         for turns in (1, 2, 3):
-            if len(digits) >= FEW:
-                each = self._look(page, [digit.place for digit in digits], turns)
-                if sum(_sense(each)) < WORTH_TURNING * lying:
-                    continue
-            other = find(page.brightness, self.finder, turns, largest)
+            if not few and sum(_sense(self._look(page, places, turns))) < WORTH_TURNING * lying:
+                continue
+            other = find(page.brightness, self.page_network, turns, largest)
             read = self._look(other, other.digits)
             sense = _sense(read)
             if len(sense) >= FEW and sum(sense) > CLEARLY * lying and sum(sense) / len(read) > most:

@@ -18,7 +18,7 @@ from digits.files import made_folder, project_path, write_picture, write_text
 from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
 from digits.handwriting.page import Page, find
 from digits.reading.explain import grey, sheet
-from digits.reading.reader import PageReader, Reader, find_finder, find_model
+from digits.reading.reader import PageReader, Reader, digit_network_path, page_network_path
 from digits.reading.recognize import Recognizer, Rows
 
 CELL, COLUMNS, MAX_MISREAD = 110, 10, 300
@@ -72,12 +72,12 @@ def score(config: ScoreConfig) -> None:
         UserError: if nothing can be scored, or the results cannot be written.
     """
     pictures, errors = find_labelled(config.pictures)
-    reader = Reader(find_model(config.run, config.outputs_dir))
-    finder = PageReader(find_finder(config.pages))
-    recognizer = Recognizer(reader, finder, config.digits)
+    reader = Reader(digit_network_path(config.run, config.outputs_dir))
+    page_network = PageReader(page_network_path(config.pages))
+    recognizer = Recognizer(reader, page_network, config.digits)
     out = made_folder("outputs_dir", project_path(config.outputs_dir) / "score")
     sys.stderr.write(f"reading with {reader.title}\n")
-    results = [Result(picture, recognizer.read(page)) for picture, page in find_pages(pictures, finder, errors)]
+    results = [Result(picture, recognizer.read(page)) for picture, page in find_pages(pictures, page_network, errors)]
     if results:
         figures = summary(results)
         sys.stdout.write(report(figures))
@@ -90,13 +90,13 @@ def score(config: ScoreConfig) -> None:
 
 
 def find_pages(
-    pictures: list[Labelled], finder: PageReader, errors: list[UserError]
+    pictures: list[Labelled], page_network: PageReader, errors: list[UserError]
 ) -> Iterator[tuple[Labelled, Page]]:
     """Find the ink of each picture, with a progress bar in a terminal; what cannot be read is added to the errors."""
     console = Console(stderr=True)
     for picture in track(pictures, "reading", console=console, transient=True, disable=not console.is_terminal):
         try:
-            yield picture, find(picture.brightness(), finder)
+            yield picture, find(picture.brightness(), page_network)
         except UserError as error:
             errors.append(error)
 

@@ -1,6 +1,5 @@
 """The event file of a run, which TensorBoard shows."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,11 @@ from digits.tracking.pictures import Picture
 
 
 class TensorBoard(SummaryWriter):
-    """The event file of a run, written to its folder.
+    """The event file of a run, in the folder that it is made with.
 
-    Args:
-        folder: where the event file goes.
-        purge_step: the first step of a run that goes on; what an earlier process wrote from there on is not shown.
+    With the first step of a run that goes on as its `purge_step`, what an earlier process wrote from there on is not
+    shown.
     """
-
-    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
-        super().__init__(str(folder), purge_step=purge_step)
 
     def add_values(self, values: dict[str, float], step: int) -> None:
         """Add a point to the curve of each tag."""

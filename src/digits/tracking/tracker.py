@@ -109,14 +109,6 @@ class Tracker(L.Callback, ABC):
             before = step
 
 
-class SyncMetrics(L.Callback):
-    """In another process than the first, which keeps the figures: takes part where they are added up."""
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Add up the figures with the other processes."""
-        cast(Any, pl_module).train_metrics.compute()
-
-
 def floats(values: Mapping[str, Tensor | float]) -> dict[str, float]:
     """Return plain numbers, of as many digits as float32 has."""
     return {tag: float(f"{float(value):.7g}") for tag, value in values.items()}

@@ -18,7 +18,7 @@ from digits.training.classifier import DigitClassifier
 from digits.training.loss import probabilities
 
 BINS = 15
-"""Of confidence, for the expected calibration error (Guo et al. 2017, section 4)."""
+"""Bins of confidence for the expected calibration error (Guo et al. 2017, section 4)."""
 
 MAX_REJECTED = {"mnist": 0.003, "synthetic": 0.01}
 """The share of validation digits that may be taken for non-digits: MNIST's, and synthetic ones, which are odder."""

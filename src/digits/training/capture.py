@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,23 +19,8 @@ TakeSteps = Callable[[Chunk, Sequence[float | Tensor]], tuple[Tensor, Tensor]]
 """From a chunk and a learning rate for each of its mini-batches to the outputs and the labels."""
 
 
-@dataclass(frozen=True)
-class Graph:
-    """A captured chunk: replaying it does again what was done with these tensors, whatever they hold now."""
-
-    graph: torch.cuda.CUDAGraph
-    chunk: Chunk
-    rates: Tensor
-    result: tuple[Tensor, Tensor]
-
-    def replay(self, chunk: Chunk, rates: Tensor) -> tuple[Tensor, Tensor]:
-        """Replay the captured steps with another chunk and its rates."""
-        for captured, new in zip(self.chunk.tensors, chunk.tensors, strict=True):
-            captured.copy_(new)
-        self.rates.copy_(rates)
-        self.graph.replay()
-        outputs, labels = self.result
-        return outputs.clone(), labels.clone()
+Replay = Callable[[Chunk, Tensor], tuple[Tensor, Tensor]]
+"""Does again what was captured, with another chunk and its rates."""
 
 
 class CapturedSteps:
@@ -54,7 +38,7 @@ class CapturedSteps:
     def __init__(self, take_steps: TakeSteps, device: torch.device) -> None:
         self.take_steps = take_steps
         self.device = device
-        self.graphs: dict[int, Graph] = {}
+        self.replays: dict[int, Replay] = {}
         """By their mini-batches."""
         self.has_stepped = False
         """Whether a mini-batch was taken."""
@@ -84,13 +68,13 @@ class CapturedSteps:
             current.wait_stream(side)
             return result
         if chunk.whole_batches and not self.failed:
-            graph = self.graphs.get(len(chunk)) or self._capture(chunk, rates)
-            if graph is not None:
-                self.graphs[len(chunk)] = graph
-                return graph.replay(chunk, rates)
+            replay = self.replays.get(len(chunk)) or self._capture(chunk, rates)
+            if replay is not None:
+                self.replays[len(chunk)] = replay
+                return replay(chunk, rates)
         return self.take_steps(chunk, rates.unbind())
 
-    def _capture(self, chunk: Chunk, rates: Tensor) -> Graph | None:
+    def _capture(self, chunk: Chunk, rates: Tensor) -> Replay | None:
         """Capture a chunk; None where that fails, which leaves all weights and the optimizer as they are.
 
         What is captured is noted and not computed, so there is nothing to undo.
@@ -101,7 +85,7 @@ class CapturedSteps:
         started = time.perf_counter()
         try:
             with torch.cuda.graph(graph):
-                result = self.take_steps(chunk, rates.unbind())
+                outputs, labels = self.take_steps(chunk, rates.unbind())
         except Exception as error:  # of the driver, a library or the memory; they have no common class
             torch.cuda.set_stream(stream)  # torch 2.7 leaves the one it captures on (pytorch pull request 180395)
             self.failed = True
@@ -109,4 +93,11 @@ class CapturedSteps:
             log.warning("steps are taken one by one, because they cannot be captured (%s)", reason)
             return None
         log.info("captured %d steps in %.2f s", len(chunk), time.perf_counter() - started)
-        return Graph(graph, chunk, rates, result)
+
+        def replay(new: Chunk, new_rates: Tensor) -> tuple[Tensor, Tensor]:
+            for captured, tensor in zip((*chunk.tensors, rates), (*new.tensors, new_rates), strict=True):
+                captured.copy_(tensor)
+            graph.replay()
+            return outputs.clone(), labels.clone()
+
+        return replay

@@ -23,7 +23,7 @@ from digits.training.task import Task
 Checkpoint = dict[str, Any]
 
 MAX_BYTES = 2 * 2**30
-"""Of a checkpoint, unpacked; ours have some MB."""
+"""The most that a checkpoint may have, unpacked; ours have some MB."""
 
 ZIP = b"PK\3\4"
 """What torch takes for an archive; else it reads its format before version 1.6, which has no bounds."""

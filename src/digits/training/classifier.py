@@ -78,7 +78,7 @@ class DigitClassifier(Task):
         super().__init__(network, settings)
         self.automatic_optimization = False  # training_step takes the steps itself
         data = cast(MNISTConfig, settings.data)
-        self.negatives = data.negatives_per_batch
+        self.negatives = data.in_batch(data.negative_fraction)
         """How many non-digits a mini-batch ends with."""
         self.output_loss = loss = OutputLoss.of(settings.model, bool(self.negatives))
         # of several processes each has its slice of a mini-batch, and all validation images
@@ -90,7 +90,7 @@ class DigitClassifier(Task):
         """Of the last validation or test; rows true, columns predicted."""
         self._backward: Callable[[Tensor], object] = Tensor.backward
         """Computes the gradients of a loss; Lightning's own where it scales losses or several processes add them up."""
-        self.captures = bool(settings.trainer.capture)
+        self.may_capture = bool(settings.trainer.capture)
         self.captured: CapturedSteps | None = None
         """What takes the steps of a chunk on a GPU; None for one after the other."""
 
@@ -180,18 +180,18 @@ class DigitClassifier(Task):
         self._backward = self.manual_backward if ddp or self.scales_losses else Tensor.backward
         # a line search looks at losses, and the loss scaler of half precision at gradients
         reads_values = isinstance(self.optimizer_config, LBFGSConfig) or self.scales_losses
-        plain = self.device.type == "cpu" or reads_values or ddp or not self.captures
-        self.captured = None if plain else CapturedSteps(self.take_steps, self.device)
+        can_capture = self.may_capture and self.device.type != "cpu" and not (reads_values or ddp)
+        self.captured = CapturedSteps(self.take_steps, self.device) if can_capture else None
         group = cast(LightningOptimizer, self.optimizers()).param_groups[0]
         if "capturable" in group:
-            group["capturable"] = not plain  # a checkpoint has it as it was where it was written
+            group["capturable"] = can_capture  # a checkpoint has it as it was where it was written
 
     def on_train_end(self) -> None:
         """Release the captured steps, with the memory they hold."""
         self.captured = None
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to count anew."""
+        """Reset the metrics."""
         for metric in (self.val_metrics, self.synthetic_metrics, self.confusion_matrix):
             metric.reset()
 
@@ -210,7 +210,7 @@ class DigitClassifier(Task):
             self.log_dict(self.synthetic_metrics.compute(), logger=False, sync_dist=True)
 
     def on_test_epoch_start(self) -> None:
-        """Begin to count anew."""
+        """Reset the metrics."""
         self.test_metrics.reset()
         self.confusion_matrix.reset()
 

@@ -9,7 +9,7 @@ import torch
 from digits.errors import UserError
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""Of glibc's mallopt (malloc.h)."""
+"""Parameters of glibc's mallopt (malloc.h)."""
 
 
 def cuda_problem(index: int) -> str | None:

@@ -23,7 +23,9 @@ from digits.training.loss import probabilities
 from digits.training.trainer import build_trainer, prepare_process
 
 
-def test(classifier: DigitClassifier, data: MNISTDataModule, tracker: DigitTracker, trainer: L.Trainer) -> Calibration:
+def test_and_calibrate(
+    classifier: DigitClassifier, data: MNISTDataModule, tracker: DigitTracker, trainer: L.Trainer
+) -> Calibration:
     """Test a network, calibrate it on validation, and hand the figures and pictures of both to the tracker."""
     trainer.test(classifier, data, verbose=False)
     calibration, figures = calibrate(classifier, data)
@@ -73,7 +75,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     tracker = DigitTracker(target, TensorBoard(target), data)
     with logging_to(None):
         log.info("testing %s on %s", shown(checkpoint), device.name)
-        test(classifier, data, tracker, build_trainer(settings, device, folder, [tracker]))
+        test_and_calibrate(classifier, data, tracker, build_trainer(settings, device, folder, [tracker]))
         tracker.board.close()
         write_text(target / runs.METRICS_JSON, json.dumps(tracker.tested, indent=2) + "\n")
         log_tested(tracker.tested)

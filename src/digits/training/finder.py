@@ -1,13 +1,14 @@
 """The LightningModule of the page network: its loss, and how many digits it finds on the validation's pages."""
 
 import math
+from collections import Counter
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import MeanMetric, MetricCollection, SumMetric
+from torchmetrics import MeanMetric, MetricCollection
 
 from digits.config.train import TrainConfig
 from digits.data.pagemodule import PageBatch
@@ -33,7 +34,8 @@ class PageFinder(Task):
         super().__init__(network, settings)
         self.train_metrics = MetricCollection({"loss": MeanMetric()}, prefix="train/")
         self.val_loss = MeanMetric()
-        self.counts = nn.ModuleDict({name: SumMetric() for name in ("found", "there", "both")})
+        self.counts = Counter[str]()
+        """Of the validation's digits: those that were `found`, those that are `there`, and those that are `both`."""
 
     def training_step(self, batch: PageBatch, batch_idx: int) -> dict[str, Tensor]:
         """Return the mini-batch's loss, which Lightning takes an optimizer step by."""
@@ -49,9 +51,9 @@ class PageFinder(Task):
         nn.utils.clip_grad_norm_(self.parameters(), MAX_GRADIENT * (scaler.get_scale() if scaler else 1.0))
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to count anew."""
-        for metric in (self.val_loss, *self.counts.values()):
-            cast(MeanMetric, metric).reset()
+        """Reset the metrics."""
+        self.val_loss.reset()
+        self.counts.clear()
 
     def validation_step(self, batch: PageBatch, batch_idx: int) -> dict[str, Tensor]:
         """Evaluate some of the validation's pages; return the probabilities of `ink`, [N, 2, height, width]."""
@@ -59,8 +61,7 @@ class PageFinder(Task):
         self.val_loss.update(page_loss(logits, votes, batch[1]), len(logits))
         ink = logits.sigmoid()
         for page_ink, page_votes, target in zip(ink.cpu(), votes.cpu(), batch[1].cpu(), strict=True):
-            for name, count in digits_found(page_ink[0], page_votes, target).items():
-                cast(SumMetric, self.counts[name]).update(count)
+            self.counts.update(digits_found(page_ink[0], page_votes, target))
         return {"ink": ink}
 
     def _seen(self, batch: PageBatch) -> tuple[Tensor, Tensor]:
@@ -69,10 +70,9 @@ class PageFinder(Task):
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/loss`, and of the digits `val/precision` and `val/recall`."""
-        found, there, both = (cast(SumMetric, self.counts[name]).compute() for name in ("found", "there", "both"))
         self.log("val/loss", self.val_loss.compute(), logger=False)
-        self.log("val/precision", both / found.clamp(min=1), logger=False)
-        self.log("val/recall", both / there.clamp(min=1), logger=False)
+        self.log("val/precision", self.counts["both"] / max(self.counts["found"], 1), logger=False)
+        self.log("val/recall", self.counts["both"] / max(self.counts["there"], 1), logger=False)
 
 
 def page_loss(logits: Tensor, votes: Tensor, targets: Tensor) -> Tensor:

@@ -9,11 +9,11 @@ from torch.optim import LBFGS, SGD, Adam, Optimizer
 from digits.config.model import AdamConfig, LBFGSConfig, OptimizerConfig, ScheduleConfig, SGDConfig
 
 MAX_EVALUATIONS = 26
-"""Of an L-BFGS step: one, and 25 on the line search, as torch has it for a search of its own."""
+"""Evaluations in an L-BFGS step at most: one, and 25 on the line search, as torch has it for a search of its own."""
 
 
 WARMUP = 0.25
-"""Of the run, in which the rate of one cycle rises (Smith and Topin 2018)."""
+"""The share of the run in which the rate of one cycle rises (Smith and Topin 2018)."""
 
 
 class QuickAdam(Adam):

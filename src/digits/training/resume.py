@@ -15,7 +15,7 @@ from digits.config.model import ModelConfig
 from digits.config.train import GROUPS, WITHOUT_INFLUENCE, TrainConfig, result_settings
 from digits.errors import UserError, renamed_setting
 from digits.files import resolved
-from digits.reading.reader import SHIPPED, Reader, find_model
+from digits.reading.reader import SHIPPED, Reader, digit_network_path
 from digits.training.checkpoints import Checkpoint, load
 from digits.training.task import epochs_done, is_within_an_epoch
 
@@ -33,7 +33,7 @@ class Resumed:
     """A run that goes on."""
 
     path: Path
-    """Of the checkpoint, in the folder checkpoints/ of the run."""
+    """The checkpoint, in the folder checkpoints/ of the run."""
     checkpoint: Checkpoint
     settings: TrainConfig
     """That the run was made with, changed where the user may change them."""
@@ -120,7 +120,7 @@ def _changed(
     made_with: TrainConfig, settings: TrainConfig, overrides: list[str], folder: Path, within_an_epoch: bool
 ) -> TrainConfig:
     """Return the settings that a run was made with, changed by those overrides that may change them."""
-    if settings.start_from is not None and made_with.start_from is not None:  # what `started` said of it then
+    if settings.start_from is not None and made_with.start_from is not None:  # what `with_network` said of it then
         same = made_with.start_from if settings.start_from == "auto" else settings.start_from
         settings = replace(settings, start_from=same, model=made_with.model)
     changeable = set(CHANGEABLE) - ({"data.chunk_size"} if within_an_epoch else set())
@@ -145,7 +145,7 @@ def _fixed(settings: TrainConfig) -> dict[str, Any]:
     return {key: value for key, value in result_settings(settings).items() if key.split(".")[0] not in CHANGEABLE}
 
 
-def started(settings: TrainConfig, overrides: list[str]) -> TrainConfig:
+def with_network(settings: TrainConfig, overrides: list[str]) -> TrainConfig:
     """Return the settings of a new run that starts from a network: with its `model`, and where it is.
 
     Args:
@@ -158,7 +158,7 @@ def started(settings: TrainConfig, overrides: list[str]) -> TrainConfig:
     asked = settings.start_from
     with renamed_setting("run", to="start_from"):
         newest = runs.newest_finished(settings.outputs_dir)
-        path = find_model(str(newest or "shipped") if asked == "auto" else asked, settings.outputs_dir)
+        path = digit_network_path(str(newest or "shipped") if asked == "auto" else asked, settings.outputs_dir)
         model = _network_of(Reader(path))
     for override in overrides:
         group = override.lstrip("+~").partition("=")[0].partition(".")[0]
@@ -178,15 +178,7 @@ def _network_of(reader: Reader) -> ModelConfig:
         config = _parsed(reader.metadata.get("config", ""))
         model = config.get("model")
         return cast("ModelConfig", checked(model, GROUPS["model"][model.name]))
-    except (
-        yaml.YAMLError,
-        OmegaConfBaseException,
-        AttributeError,
-        KeyError,
-        ValueError,
-        RecursionError,
-        UserError,
-    ) as error:
+    except (OmegaConfBaseException, AttributeError, KeyError, ValueError, UserError) as error:
         raise UserError(f"run={reader.path}: does not say what network it is; give a model.onnx of train.py") from error
 
 
@@ -194,16 +186,16 @@ def _parsed(text: str) -> DictConfig:
     """Read a config, which a stranger's could fill the memory with, or take hours.
 
     Raises:
-        YAMLError, OmegaConfBaseException, ValueError, RecursionError: if it is none, or too large.
+        ValueError: if it is none, or too large.
     """
     if len(text) > MAX_CONFIG or text.count("[") + text.count("{") > MAX_LISTS:
         raise ValueError("is too large")
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-        raise ValueError("has an alias")
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise ValueError("has an alias")
         config = OmegaConf.create(text)
-    except AssertionError as error:  # OmegaConf's answer to a number
-        raise ValueError("has no settings") from error
+    except (yaml.YAMLError, OmegaConfBaseException, RecursionError, AssertionError) as error:  # the last for a number
+        raise ValueError("is no YAML of settings") from error
     if not isinstance(config, DictConfig):
         raise ValueError("has no settings")
     return config
@@ -220,7 +212,7 @@ def load_settings(folder: Path) -> TrainConfig:
         with path.open(encoding="utf-8") as file:
             config = _parsed(file.read(MAX_CONFIG + 1))
         config.pop("defaults", None)
-    except (OSError, yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
+    except (OSError, OmegaConfBaseException, ValueError) as error:
         raise UserError(f"{folder}: is not the folder of a run; {path} cannot be read") from error
     try:
         return checked(config, TrainConfig)

@@ -25,17 +25,17 @@ from digits.data.pagemodule import PagesDataModule
 from digits.errors import UserError
 from digits.files import ROOT, shown, write_text
 from digits.models.build import build_network
-from digits.reading.reader import find_model
+from digits.reading.reader import digit_network_path
 from digits.tracking.console import ProgressBar, console, log, log_tested, logging_to
 from digits.tracking.digits import DigitTracker
 from digits.tracking.pages import PageTracker
 from digits.tracking.tensorboard import TensorBoard
-from digits.tracking.tracker import SyncMetrics, Tracker
+from digits.tracking.tracker import Tracker
 from digits.training import checkpoints, devices, resume
 from digits.training.calibration import Calibration
 from digits.training.classifier import DigitClassifier
 from digits.training.ddp import Processes, started_processes
-from digits.training.evaluate import test
+from digits.training.evaluate import test_and_calibrate
 from digits.training.export import export, export_finder, take_weights
 from digits.training.finder import PageFinder
 from digits.training.interrupt import InterruptCheckpoint
@@ -106,7 +106,7 @@ def plan(settings: TrainConfig, overrides: list[str]) -> Plan:
     if resumed is not None:
         settings = resumed.settings
     elif settings.start_from is not None:
-        settings = resume.started(settings, overrides)
+        settings = resume.with_network(settings, overrides)
     processes = started_processes(settings.trainer)
     device = devices.choose(settings.trainer.accelerator, "trainer.accelerator", processes.local_rank)
     settings.trainer.check_device(device.accelerator)
@@ -124,7 +124,7 @@ def plan(settings: TrainConfig, overrides: list[str]) -> Plan:
     if resumed is not None:
         checkpoints.load_weights(task, resumed.checkpoint, resumed.path)
     elif settings.start_from is not None:
-        take_weights(network, find_model(settings.start_from, settings.outputs_dir))
+        take_weights(network, digit_network_path(settings.start_from, settings.outputs_dir))
 
     def folder_of_run() -> Path:
         if resumed is not None:
@@ -180,12 +180,12 @@ def fit(planned: Plan, callbacks: Sequence[Callback] = ()) -> None:
     """
     settings, folder, resumed = planned.settings, planned.folder, planned.resumed
     path, checkpoint = (None, None) if resumed is None else (resumed.path, resumed.checkpoint)
-    tracking: list[Callback] = [SyncMetrics()]
+    tracking: list[Callback] = []
     if planned.processes.is_first:
         runs.unfinish(folder)
         _log_start(planned)
         write_text(folder / runs.CONFIG_FILE, CONFIG_HEADER.format(folder=shlex.quote(str(folder))) + planned.config)
-        board = TensorBoard(folder, None if resumed is None else resumed.first_step)
+        board = TensorBoard(folder, purge_step=None if resumed is None else resumed.first_step)
         board.add_config(planned.config)
         kind = PageTracker if isinstance(planned.data, PagesDataModule) else DigitTracker
         planned.tracker = kind(folder, board, planned.data)
@@ -237,7 +237,7 @@ def _tested(planned: Plan, classifier: DigitClassifier) -> Calibration:
     """Test a classifier, and add the run with its final figures to the HParams page."""
     settings, tracker = planned.settings, cast(DigitTracker, planned.tracker)
     trainer = build_trainer(settings, planned.device, planned.folder, [tracker])
-    calibration = test(classifier, cast(MNISTDataModule, planned.data), tracker, trainer)
+    calibration = test_and_calibrate(classifier, cast(MNISTDataModule, planned.data), tracker, trainer)
     metrics = {tag: tracker.tested[tag] for tag in ("test/accuracy", "test/loss")}
     tracker.board.add_hyperparameters(result_settings(settings), metrics)
     return calibration

@@ -12,7 +12,7 @@ from digits.config.train import TrainConfig
 from digits.training.optimizers import build_optimizer, rate_factor
 
 HYPERPARAMETERS = ("model", "optimizer", "schedule")
-"""Of the settings, the groups that a checkpoint holds."""
+"""The groups of settings that a checkpoint holds."""
 
 
 class Task(L.LightningModule):
@@ -53,8 +53,12 @@ class Task(L.LightningModule):
         self.all_steps: int = trainer.datamodule.steps(trainer.max_epochs)
 
     def on_train_epoch_start(self) -> None:
-        """Begin to count anew."""
+        """Reset the metrics."""
         self.train_metrics.reset()
+
+    def on_train_epoch_end(self) -> None:
+        """Add up the figures with those of the other processes, where the first one's tracker waits for them."""
+        self.train_metrics.compute()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the epoch has counted so far."""

@@ -33,7 +33,7 @@ from digits.handwriting.find import SIDES
 from digits.handwriting.load import Picture, brightness, picture_of
 from digits.reading.explain import on_paper
 from digits.reading.predictions import Prediction, of_picture
-from digits.reading.reader import Reader, shipped_finder
+from digits.reading.reader import Reader, shipped_page_network
 from digits.reading.recognize import Digit, Recognizer
 
 SIDE = 196
@@ -175,7 +175,7 @@ def _read(reader: Reader, content: bytes, is_drawing: bool, digits: str) -> Read
         source = picture_of(content)
         pixels, reduction = brightness(source.image), source.reduction
     rotate = "0" if is_drawing else "auto"  # a drawing lies upright, and three more looks would take 30 ms
-    recognizer = Recognizer(reader, shipped_finder(), digits, rotate=rotate)
+    recognizer = Recognizer(reader, shipped_page_network(), digits, rotate=rotate)
     rows = recognizer.read(recognizer.find(pixels))
     return Reading(source, [digit for row in rows for digit in row], of_picture(Path("picture"), rows, reduction))
 

@@ -17,7 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from digits.config.commands import DrawConfig
 from digits.errors import UserError
 from digits.files import resolved, shown
-from digits.reading.reader import Reader, find_model
+from digits.reading.reader import Reader, digit_network_path
 from digits.web.app import application
 
 LOCAL = ["127.0.0.1", "localhost", "[::1]"]
@@ -30,7 +30,7 @@ def draw(config: DrawConfig) -> None:
     Raises:
         UserError: if there is no network to read with, or the address cannot be listened on.
     """
-    reader = Reader(find_model(config.run, config.outputs_dir))
+    reader = Reader(digit_network_path(config.run, config.outputs_dir))
     with listen(config.host, config.port) as listener:
         address = address_of(listener)
         sys.stdout.write(f"draw at {address} (Ctrl-C ends); {shown(reader.path)} reads it\n")

@@ -44,7 +44,7 @@ def digit(label: int, size: float, hand: Hand, pen: float, rng: Generator, mnist
     """Return the ink of a digit, cropped to it."""
     if rng.random() >= hand.from_mnist:
         forms = DIGITS[str(label)]
-        form = (forms[int(hand.slant * 1e6) % len(forms)],) if hand.print_like else forms
+        form = (forms[int(hand.slant * 1e6) % len(forms)],) if hand.print_like else forms  # the hand's own, always
         return drawn(sample(form, rng), size, hand, pen)
     images, labels = mnist
     while True:
@@ -61,7 +61,7 @@ def digit(label: int, size: float, hand: Hand, pen: float, rng: Generator, mnist
     values = np.asarray(soft, dtype=np.float32) / 255
     # a stroke's edge is where the grey goes through the middle; a higher or lower level makes it thinner or thicker
     level = float(rng.uniform(0.25, 0.75))
-    sharp = np.clip((values - level) * rng.uniform(1, max(1.5, factor)) / 1.0 + 0.5, 0, 1)
+    sharp = np.clip((values - level) * rng.uniform(1, max(1.5, factor)) + 0.5, 0, 1)
     return _cropped(np.where(values > 0.05, sharp, 0).astype(np.float32, copy=False))
 
 

@@ -68,7 +68,7 @@ def draw(place: int, seed: int, mnist: Digits) -> tuple[NDArray[np.uint8], NDArr
 
 
 _digits: list[Digits] = []
-"""Of a process that draws for another one: what it writes with."""
+"""What a process that draws for another one writes with."""
 
 
 def begin(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:

@@ -14,7 +14,7 @@ Grey = NDArray[np.float32]
 """[height, width], 0 (black) to 1 (white)."""
 
 LETTERS = "aabcdeeefghiijklmnnooprrsstttuvwxyzABCDEFGHIKLMNOPRSTUVW.,:;-()"
-"""Of printed words; no digits, which would have to be read or not by what they are printed with."""
+"""Letters of printed words; no digits, which would have to be read or not by what they are printed with."""
 
 
 TILE = 1024

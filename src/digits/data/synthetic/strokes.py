@@ -41,7 +41,7 @@ JITTER = 0.022
 """Standard deviation by which each point strays, in heights of the box."""
 
 LIKE_NO_DIGIT = (*"adfhkmnprtuvwxyT", "sigma", "phi", "delta", "pi")
-"""Of the letters, those that nobody takes for a digit."""
+"""Letters that nobody takes for a digit."""
 
 NEGATIVES = {**OTHERS, **{name: LETTERS[name] for name in LIKE_NO_DIGIT}}
 """Letters and signs that the network learns to be unsure of."""
@@ -118,17 +118,14 @@ def draw_other(place: int, seed: int) -> tuple[NDArray[np.uint8], int]:
 
 def contact_sheet(samples: int = 6) -> dict[int, NDArray[np.uint8]]:
     """Draw every form of each digit: by the digit, uint8 [forms, samples, 28, 28]."""
+
+    def drawn(form: str, *seed: int) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(seed)
+        return _as_seen(_drawing([sample((form,), rng)], rng))
+
     return {
-        int(digit): np.stack(
-            [
-                np.stack(
-                    [
-                        _as_seen(_drawing([sample((form,), rng)], rng))
-                        for rng in (np.random.default_rng((place, number)) for number in range(samples))
-                    ]
-                )
-                for place, form in enumerate(forms)
-            ]
+        int(digit): np.array(
+            [[drawn(form, place, number) for number in range(samples)] for place, form in enumerate(forms)]
         )
         for digit, forms in DIGITS.items()
     }

@@ -25,7 +25,7 @@ from digits.errors import DivergedError, UserError, require
 from digits.experiments.sweep import results
 from digits.experiments.sweep.space import Choices, Interval, Search, trial_settings
 from digits.files import ROOT, made_folder, project_path, shown
-from digits.training.resume import started
+from digits.training.resume import with_network
 from digits.training.run import train
 
 DATABASE = "study.db"
@@ -130,7 +130,7 @@ class Sweep:
         settings = trial_settings(overrides)
         if settings.start_from is not None:
             with one_line_errors():
-                settings = started(settings, overrides)
+                settings = with_network(settings, overrides)
         name = f"trial_{trial.number if retried is None else retried}"
         folder = self.folder / settings.model.name / name
         trial.set_user_attr("folder", str(folder.relative_to(self.folder)))
