@@ -55,6 +55,9 @@ def test_a_word_that_sets_nothing_says_what_would(command: Command) -> None:
         ("run=C:\\runs\\", r"run='C:\runs\\'"),
         ("pages=runs (1)/a.onnx", "pages='runs (1)/a.onnx'"),
         ("img='already'", "img='already'"),
+        ("img='q'.png", r"img='\'q\'.png'"),
+        (r"img=a\'b.png", r"img='a\\\'b.png'"),
+        ("img=${seed}.png", r"img='\${seed}.png'"),
         ("run=null", "run=null"),
         ("seed=1", "seed=1"),
         ("--help", "--help"),
@@ -62,6 +65,11 @@ def test_a_word_that_sets_nothing_says_what_would(command: Command) -> None:
 )
 def test_paths_are_taken_as_typed(typed: str, read: str) -> None:
     assert as_typed(typed) == read
+
+
+def test_several_values_of_a_path_are_for_several_runs() -> None:
+    assert as_typed("data.path=a b.npz,c.npz", several=True) == "data.path='a b.npz','c.npz'"
+    assert as_typed("start_from=null,shipped", several=True) == "start_from=null,'shipped'"
 
 
 def test_ctrl_c_while_loading_is_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

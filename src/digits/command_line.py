@@ -68,7 +68,10 @@ REFUSALS = {errno.EACCES, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOSPC, errno.
 """Errors that a user can mend and our code cannot: no permission, no room, a name that is too long."""
 
 EXIT_PIPE_CLOSED = 141
-"""The exit code where nobody reads the output any more: 128 and the number of SIGPIPE, which Windows does not have."""
+"""The exit code where nobody reads the output any more: 128 and the number of SIGPIPE, which Windows has not."""
+
+MULTIRUN = ("-m", "--multirun")
+"""Hydra takes these before or behind the settings only."""
 
 QUOTES = "'\""
 
@@ -97,8 +100,8 @@ def run(main: Callable[[], None], schema: type) -> None:
         main: the function that `hydra.main` made.
         schema: the dataclass of its settings, for the list of what could have been meant.
     """
-    multirun = ("-m", "--multirun")  # Hydra takes these before or behind the settings only
-    sys.argv[1:] = sorted((as_typed(argument) for argument in sys.argv[1:]), key=multirun.__contains__)
+    several = any(flag in sys.argv for flag in MULTIRUN)
+    sys.argv[1:] = sorted((as_typed(argument, several) for argument in sys.argv[1:]), key=MULTIRUN.__contains__)
     _check_arguments(schema)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what went wrong instead of printing it
     try:
@@ -182,21 +185,25 @@ def fail(line: str) -> None:
     sys.exit(2)
 
 
-def as_typed(argument: str) -> str:
-    """Quote the value of a path setting, so that Hydra takes spaces, brackets, commas and any script as they are."""
+def as_typed(argument: str, several: bool = False) -> str:
+    """Quote the value of a path setting, so that Hydra takes spaces, brackets, commas and any script as they are.
+
+    Where there are `several` runs, a comma parts the values that they have.
+    """
     key, equals, value = argument.partition("=")
-    if key not in PATH_SETTINGS or value in ("", "null") or value[0] in QUOTES:
+    if key not in PATH_SETTINGS or value in ("", "null") or (value[0] in QUOTES and value[-1] == value[0]):
         return argument
     if value.startswith("[") and value.endswith("]"):
         parts = [part.strip() for part in IN_A_LIST.findall(value[1:-1])]
         return f"{key}=[{','.join(part if part[0] in QUOTES else quoted(part) for part in parts if part)}]"
-    return key + equals + quoted(value)
+    values = value.split(",") if several else [value]
+    return key + equals + ",".join(one if one == "null" else quoted(one) for one in values)
 
 
 def quoted(text: str) -> str:
-    """Return a text as a value of Hydra's grammar."""
-    trailing = len(text) - len(text.rstrip("\\"))
-    return "'" + text.replace("'", "\\'") + "\\" * trailing + "'"
+    """Return a text as a value of Hydra's grammar, in which nothing is put in by OmegaConf."""
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda end: 2 * end[1] + ("\\'" if end[2] else ""), text) + "'"
 
 
 def checked(config: DictConfig, schema: type[Schema]) -> Schema:

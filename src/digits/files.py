@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 """The project's folder."""
 
+MAX_NAME_BYTES = 150
+"""The longest name that a file or a folder gets from a text; file systems take 255."""
+
 
 def expanded(path: str) -> Path:
     """Return a path as a shell takes it: ~ is one's home, and what begins with ~ and is no user's is a name."""
@@ -39,6 +42,11 @@ def shown(path: Path) -> str:
     return min(str(path), os.path.relpath(path), key=len)
 
 
+def short_name(text: str) -> str:
+    """Return the beginning of a text that a file or a folder can be named by, at most MAX_NAME_BYTES."""
+    return os.fsencode(text)[:MAX_NAME_BYTES].decode(errors="ignore").strip()
+
+
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
     """Turn what the file system refuses into a UserError that names the path."""
@@ -58,7 +66,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         UserError: if nothing can be written there.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    temporary = target.with_name(f".{short_name(target.name)}.{os.getpid()}.part")
     try:
         with file_errors(path):
             yield temporary

@@ -29,9 +29,6 @@ MULTIRUNS = "sweeps/*"
 EXIT_OUT_OF_TIME = 124
 """The exit code of a run that its time limit stopped; `timeout` has it for a program that took longer than it may."""
 
-MAX_NAME_BYTES = 150
-"""The longest name of a folder that is named by what was typed; file systems take 255."""
-
 MAX_METRICS_BYTES = 2**28
 """A million epochs have less."""
 
@@ -70,11 +67,6 @@ def create(outputs_dir: str, model: str, run_name: str | None, restart: bool = F
     except OSError as error:
         raise UserError(f"outputs_dir={outputs_dir}: cannot make {folder} ({error.strerror})") from error
     return folder
-
-
-def short_name(text: str) -> str:
-    """Return the beginning of a text that a folder can be named by, at most MAX_NAME_BYTES."""
-    return text.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip()
 
 
 @contextmanager

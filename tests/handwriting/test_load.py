@@ -47,6 +47,13 @@ def test_whole_numbers_keep_their_scale(tmp_path: Path, largest: int) -> None:
     assert load(tmp_path / "numbers.tiff").max() == pytest.approx(255)
 
 
+def test_numbers_below_zero_are_the_darkest(tmp_path: Path) -> None:
+    values = np.full((40, 60), -10.0, dtype=np.float32)
+    values[10:20, 10:20] = -255
+    Image.fromarray(values).save(tmp_path / "numbers.tiff")
+    assert np.unique(load(tmp_path / "numbers.tiff")).tolist() == [0, 245]
+
+
 def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
     picture = Image.new("L", (6000, 4000), 255)
     picture.paste(0, (0, 0, 6000, 1000))  # dark along the top, stored lying on its side

@@ -36,6 +36,13 @@ def test_what_is_not_one_digit_is_left_out(own: Path, caplog: pytest.LogCaptureF
     assert f"2 of 12 pictures in {own} are left out: not one digit" in caplog.text
 
 
+def test_no_picture_is_saved_over_that_of_another_draw_page(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (own / "7_1.png").read_bytes()
+    monkeypatch.setattr(own_digits, "pictures", lambda _: [])  # the other one's was not there yet
+    assert own_digits.save(own, 7, np.zeros((SIDE, SIDE), dtype=np.uint8)).name == "7_2.png"
+    assert (own / "7_1.png").read_bytes() == before
+
+
 def file(name: str, content: bytes | None = None) -> Callable[[Path], None]:
     """Make a folder with one file in it, a blank picture if nothing else is said."""
 

@@ -47,6 +47,15 @@ def test_a_page_under_uneven_light_on_ruled_paper_is_read(read: Read) -> None:
     assert read(shade(picture, 0.5)) == "4026"
 
 
+def test_what_is_read_alike_upside_down_stays_as_it_lies(read: Read) -> None:
+    picture = Image.new("L", (1400, 280), 255)
+    pen = ImageDraw.Draw(picture)
+    pen.line([(80, 50), (78, 230)], fill=30, width=10)
+    for left in (118, 292, 466):
+        pen.ellipse((left, 50, left + 144, 230), outline=30, width=10)
+    assert read(picture.resize((700, 140), Image.Resampling.BOX)) == "1000"
+
+
 @pytest.mark.parametrize("text", ["08", "38", "25", "630"])
 def test_touching_digits_are_parted(read: Read, text: str) -> None:
     picture = page(row(text, left=40, step=62), size=(100 + 62 * len(text), 160), pen=11)

@@ -169,9 +169,32 @@ def test_what_the_shipped_three_say_on_the_mean_counts_and_is_right_more_often(t
     assert shipped.threshold == max(one.threshold for one in alone)
 
 
-def test_a_threshold_that_is_no_number_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threshold", ["often", "inf", "nan", "-0.1"])
+def test_a_threshold_that_is_no_probability_is_refused(tmp_path: Path, threshold: str) -> None:
     model = onnx.load(reader.SHIPPED)
-    onnx.helper.set_model_props(model, {"val/reject_below": "often"})
+    onnx.helper.set_model_props(model, {"val/reject_below": threshold})
     onnx.save(model, tmp_path / "model.onnx")
-    with pytest.raises(UserError, match="says val/reject_below=often; must be a number"):
+    with pytest.raises(UserError, match=f"says val/reject_below={threshold}; must be a number from 0 to 1"):
         _ = Reader(tmp_path / "model.onnx").threshold
+
+
+@pytest.mark.parametrize("value", [float("nan"), -1.0, 40.0])
+def test_what_gives_no_probabilities_is_refused(tmp_path: Path, value: float) -> None:
+    fill = onnx.helper.make_tensor("fill", onnx.TensorProto.FLOAT, [1, 10], [value] * 10)
+    count = onnx.helper.make_node("ReduceMax", ["image", "axes"], ["most"], keepdims=0)
+    nodes = [
+        onnx.helper.make_node("Constant", [], ["axes"], value_ints=[2, 3]),
+        count,
+        onnx.helper.make_node("Mul", ["most", "zero"], ["none"]),
+        onnx.helper.make_node("Add", ["none", "fill"], ["probabilities"]),
+    ]
+    zero = onnx.helper.make_tensor("zero", onnx.TensorProto.FLOAT, [1], [0.0])
+    parts = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("image", ["N", 1, 28, 28]), ("probabilities", ["N", 10]))
+    ]
+    graph = onnx.helper.make_graph(nodes, "other", parts[:1], parts[1:], [zero, fill])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(UserError, match="gives what are no probabilities; must be 0 to 1, with a sum of 1 at most"):
+        Reader(tmp_path / "model.onnx").probabilities(np.zeros((3, 28, 28), dtype=np.float32))

@@ -147,6 +147,15 @@ def test_resume_auto_keeps_to_the_model_that_is_named(fit_tiny: Train, model: st
     assert (resumed and resumed.path) == (folder / "checkpoints" / "last.ckpt" if found else None)
 
 
+def test_a_trainer_that_is_named_changes_the_strategy_alone(fit_tiny: Train) -> None:
+    folder = fit_tiny("trainer.max_epochs=2", "trainer.early_stopping.patience=7")
+    typed = [f"resume={folder}", "trainer=ddp", "trainer.max_epochs=5"]
+    resumed = resume.find(settings(*typed), typed)
+    assert resumed is not None
+    trainer = resumed.settings.trainer
+    assert (trainer.strategy, trainer.max_epochs, trainer.early_stopping.patience) == ("ddp", 5, 7)
+
+
 DAMAGE: dict[str, tuple[str, Callable[[bytes], bytes | None], str]] = {
     "weights changed": ("checkpoints/last.ckpt", lambda old: old[:5000] + bytes(100) + old[5100:], "is damaged"),
     "best gone": ("checkpoints/best.ckpt", lambda _: None, "is missing"),

@@ -20,7 +20,16 @@ from digits.config.train import TrainConfig, result_settings
 from digits.errors import UserError, raise_all
 from digits.experiments.chart import comparison
 from digits.experiments.composed import ComposedRun
-from digits.files import csv_text, made_folder, markdown_table, project_path, shown, write_picture, write_text
+from digits.files import (
+    csv_text,
+    made_folder,
+    markdown_table,
+    project_path,
+    short_name,
+    shown,
+    write_picture,
+    write_text,
+)
 from digits.handwriting.labelled import NON_DIGIT, Labelled, find_labelled
 from digits.models.build import build_network
 from digits.reading.reader import Reader, shipped_page_network
@@ -148,7 +157,7 @@ def _made_of(folders: list[Path]) -> list[tuple[Path, dict[str, Any]]]:
 def _free_name(row: str, settings: TrainConfig) -> str:
     """Name a run's folder by its row and its seed, with _2 behind it where there is such a folder already."""
     words = "".join(letter if letter.isalnum() or letter in "._-" else " " for letter in row).split()
-    plain = runs.short_name("_".join(words))
+    plain = short_name("_".join(words))
     parent = project_path(settings.outputs_dir) / settings.model.name
     names = (f"{plain}_seed{settings.seed}" + (f"_{number}" if number > 1 else "") for number in itertools.count(1))
     return next(name for name in names if not (parent / name).exists())

@@ -56,8 +56,11 @@ def runs_to_compare(config: CompareConfig) -> dict[str, list[ComposedRun]]:
 
 def _row(name: str, config: CompareConfig) -> list[ComposedRun]:
     words = shlex.split(name)
-    if any(word.lstrip("+").startswith(("seed=", "resume=", "run_name=")) for word in words + config.settings):
-        raise UserError("has seed, resume or run_name; every run is a new one, named by its row and seed")
+    if any(
+        word.lstrip("+").startswith(("seed=", "resume=", "run_name=", "outputs_dir="))
+        for word in words + config.settings
+    ):
+        raise UserError("has seed, resume, run_name or outputs_dir; every run is a new one, named by its row and seed")
     own = words if "=" in words[0] else [f"experiment={words[0]}", *words[1:]]
     shared = [*own, *config.settings, f"outputs_dir={config.outputs_dir}"]
     plain = composed(shared)

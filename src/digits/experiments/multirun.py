@@ -21,7 +21,7 @@ from digits import runs
 from digits.command_line import one_line_errors, quoted, refused_files
 from digits.config.train import WITHOUT_INFLUENCE, TrainConfig
 from digits.errors import UserError, require
-from digits.files import ROOT, csv_text, file_errors, markdown_table, new_folder, write_text
+from digits.files import ROOT, csv_text, file_errors, markdown_table, new_folder, short_name, write_text
 
 NOTES = "jobs"
 """The folder, in a multirun's, of what is known of each job until the table is made."""
@@ -72,7 +72,7 @@ def placed(settings: TrainConfig, hydra: HydraConf) -> TrainConfig:
     left_out = ("model", *WITHOUT_INFLUENCE)
     typed = [override for override in hydra.overrides.task if override.partition("=")[0] not in left_out]
     name = "".join("-" if letter in NOT_IN_NAMES else letter for letter in "_".join([str(hydra.job.num), *typed]))
-    return replace(settings, outputs_dir=hydra.runtime.output_dir, run_name=runs.short_name(name))
+    return replace(settings, outputs_dir=hydra.runtime.output_dir, run_name=short_name(name))
 
 
 class Summary(Callback):

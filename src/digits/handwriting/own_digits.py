@@ -1,15 +1,16 @@
 """The user's own digits: pictures saved by the draw page, and read to train on."""
 
+import itertools
 import logging
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from digits.errors import UserError, renamed_setting
-from digits.files import made_folder, write_picture
+from digits.files import file_errors, made_folder, write_picture
 from digits.formats.images import ImageSet
 from digits.handwriting.find import PageNetwork
 from digits.handwriting.labelled import find_labelled
@@ -19,9 +20,6 @@ log = logging.getLogger("digits")
 
 MAX_SAVED = 10_000
 """Pictures in the folder: more than anybody draws, and less than fills a disk."""
-
-SAVING = Lock()
-"""Held while a picture gets its number, so that no two get the same."""
 
 
 def read(folder: Path, network: PageNetwork) -> ImageSet:
@@ -78,12 +76,26 @@ def save(folder: Path, label: int, pixels: NDArray[np.uint8]) -> Path:
     Raises:
         UserError: if it cannot be written, or there are MAX_SAVED already.
     """
-    with SAVING:
-        saved = pictures(folder)
-        if len(saved) >= MAX_SAVED:
-            raise UserError(f"{folder}: has {len(saved)} pictures, and takes no more; move some of them away")
-        of_label = [file.stem[2:] for file in saved if file.name[0] == str(label)]
-        numbers = [int(number) for number in of_label if number.isdecimal()]
-        path = made_folder("own_digits", folder) / f"{label}_{max(numbers, default=0) + 1}.png"
+    saved = pictures(made_folder("own_digits", folder))
+    if len(saved) >= MAX_SAVED:
+        raise UserError(f"{folder}: has {len(saved)} pictures, and takes no more; move some of them away")
+    of_label = [file.stem[2:] for file in saved if file.name[0] == str(label)]
+    number = max((int(number) for number in of_label if number.isdecimal()), default=0)
+    path = _reserved(folder, label, number + 1)
+    try:
         write_picture(path, Image.fromarray(pixels))
+    except UserError:
+        path.unlink()
+        raise
+    return path
+
+
+def _reserved(folder: Path, label: int, first: int) -> Path:
+    """Make an empty file of the next number that is free, so that no other draw page takes it."""
+    with file_errors(folder):
+        for number in itertools.count(first):
+            path = folder / f"{label}_{number}.png"
+            with suppress(FileExistsError):
+                path.touch(exist_ok=False)
+                break
     return path

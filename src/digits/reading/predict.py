@@ -8,7 +8,7 @@ from pathlib import Path
 
 from digits.config.commands import PredictConfig
 from digits.errors import UserError, raise_all
-from digits.files import expanded, made_folder, write_picture, write_text
+from digits.files import expanded, made_folder, short_name, write_picture, write_text
 from digits.formats.npz import is_npz
 from digits.handwriting.load import find_pictures, open_picture
 from digits.reading.explain import annotate, explain
@@ -93,15 +93,21 @@ def _read_and_draw(
     explained: Path | None,
     annotated: Path | None,
 ) -> list[Prediction]:
-    """Read files in their order, and draw the steps of each into a folder, or boxes over the only one."""
+    """Read files in their order, and draw the steps of each into a folder, or boxes over the only one.
+
+    What cannot be read, or drawn, is added to the errors.
+    """
     predictions: list[Prediction] = []
     for prediction, page, rows in read(recognizer, map(Source, files), errors):
         predictions.append(prediction)
-        if explained is not None:
-            name = f"{len(predictions):03}_{Path(prediction.file).stem}.png"
-            write_picture(explained / name, explain(page, rows))
-        if annotated is not None:
-            write_picture(annotated, annotate(open_picture(files[0]).image, rows))
+        try:
+            if explained is not None:
+                name = f"{len(predictions):03}_{short_name(Path(prediction.file).stem)}.png"
+                write_picture(explained / name, explain(page, rows))
+            if annotated is not None:
+                write_picture(annotated, annotate(open_picture(files[0]).image, rows))
+        except UserError as error:
+            errors.append(error)
     return predictions
 
 

@@ -101,7 +101,8 @@ def as_table(predictions: Sequence[Prediction]) -> str:
         if known:
             (_, first), (value, second) = sorted(known, key=lambda pair: -pair[0])[:2]
             beside = f"{beside}; likeliest {first}" if beside else f"{second} ({value:.1%})"
-        grid.add_row(Text(name), answer, "" if confidence is None else f"{confidence:.1%}", beside)
+        visible = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
+        grid.add_row(Text(visible), answer, "" if confidence is None else f"{confidence:.1%}", beside)
     text = io.StringIO()
     Console(file=text, width=None if sys.stdout.isatty() else WIDE).print(grid)
     return text.getvalue()

@@ -33,6 +33,9 @@ CPU, GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 CLASSES = 10
 
+ROUNDING = 1e-3
+"""How far the sum of probabilities may be above 1."""
+
 TOGETHER = {"cpu": 128, "gpu": 16384}
 """Images a call: so few that LeNet-5's maps stay in a processor's cache, so many that a GPU is busy."""
 
@@ -158,9 +161,12 @@ class Reader(Network):
         """
         text = self.metadata.get("val/reject_below", "0")
         try:
-            return max([float(text), *(other.threshold for other in self.beside)])
-        except ValueError as error:
-            raise UserError(f"run={self.path}: says val/reject_below={text}; must be a number") from error
+            threshold = float(text)
+        except ValueError:
+            threshold = -1.0
+        if not 0 <= threshold <= 1:
+            raise UserError(f"{self.what}: says val/reject_below={text}; must be a number from 0 to 1")
+        return max([threshold, *(other.threshold for other in self.beside)])
 
     @property
     def knows_non_digits(self) -> bool:
@@ -182,7 +188,11 @@ class Reader(Network):
             (computed,) = self.compute(batch)
             if computed.shape != (len(batch), CLASSES):
                 shape = list(computed.shape)
-                raise UserError(f"run={self.path}: gives {shape} for {len(batch)} images; must give [N, {CLASSES}]")
+                raise UserError(f"{self.what}: gives {shape} for {len(batch)} images; must give [N, {CLASSES}]")
+            if not (computed.min() >= 0 and computed.sum(axis=1).max() < 1 + ROUNDING):  # also where it is NaN
+                raise UserError(
+                    f"{self.what}: gives what are no probabilities; must be 0 to 1, with a sum of 1 at most"
+                )
             probabilities[start : start + at_once] = computed
         for other in self.beside:
             probabilities += other.probabilities(images)

@@ -127,6 +127,8 @@ def _changed(
     saved, given = OmegaConf.structured(made_with), OmegaConf.structured(settings)
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
+        if key == "trainer":
+            key = "trainer.strategy"  # which is what its files differ in; the run keeps its epochs
         if key == "experiment" and _fixed(settings) != _fixed(made_with):
             raise UserError(
                 f"{override}: the run {folder} was made of other settings and goes on with them; leave it out"
