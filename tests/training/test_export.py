@@ -181,19 +181,16 @@ def test_a_threshold_that_is_no_probability_is_refused(tmp_path: Path, threshold
 @pytest.mark.parametrize("value", [float("nan"), -1.0, 40.0])
 def test_what_gives_no_probabilities_is_refused(tmp_path: Path, value: float) -> None:
     fill = onnx.helper.make_tensor("fill", onnx.TensorProto.FLOAT, [1, 10], [value] * 10)
-    count = onnx.helper.make_node("ReduceMax", ["image", "axes"], ["most"], keepdims=0)
     nodes = [
         onnx.helper.make_node("Constant", [], ["axes"], value_ints=[2, 3]),
-        count,
+        onnx.helper.make_node("ReduceMax", ["image", "axes"], ["most"], keepdims=0),
         onnx.helper.make_node("Mul", ["most", "zero"], ["none"]),
         onnx.helper.make_node("Add", ["none", "fill"], ["probabilities"]),
     ]
     zero = onnx.helper.make_tensor("zero", onnx.TensorProto.FLOAT, [1], [0.0])
-    parts = [
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-        for name, shape in (("image", ["N", 1, 28, 28]), ("probabilities", ["N", 10]))
-    ]
-    graph = onnx.helper.make_graph(nodes, "other", parts[:1], parts[1:], [zero, fill])
+    image = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["N", 1, 28, 28])
+    output = onnx.helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, ["N", 10])
+    graph = onnx.helper.make_graph(nodes, "other", [image], [output], [zero, fill])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
     onnx.save(model, tmp_path / "model.onnx")
     with pytest.raises(UserError, match="gives what are no probabilities; must be 0 to 1, with a sum of 1 at most"):

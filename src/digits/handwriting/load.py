@@ -179,8 +179,8 @@ def brightness(picture: Image.Image) -> NDArray[np.float32]:
     bright ones; and otherwise the opaque part is the whole picture, and its median fills the rest.
     """
     if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0, neginf=0)
-        values = values - min(0, values.min())
+        values: NDArray[np.float32] = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0, neginf=0)
+        values -= min(0, values.min())
         return values * np.float32(255 / _full_scale(float(values.max()), picture.mode))
     if "A" not in picture.getbands() and "transparency" not in picture.info:
         return np.asarray(picture.convert("L"), dtype=np.float32)

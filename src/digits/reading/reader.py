@@ -133,14 +133,7 @@ class Reader(Network):
     The shipped one is three, of which the mean counts: those that differ by their seed alone err in different places
     (Hansen and Salamon 1990, Neural network ensembles).
 
-    Args:
-        path: a model.onnx.
-        accelerator: cpu, or gpu for an NVIDIA GPU.
-        threads: to compute with; 0 for as many as there are cores.
-
-    Raises:
-        UserError: if the file is not there or is not a network from 28x28 images to ten probabilities, or ONNX Runtime
-            finds no usable GPU.
+    It is made as Network is, of a model.onnx from 28x28 images to ten probabilities.
     """
 
     def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
@@ -201,16 +194,7 @@ class Reader(Network):
 
 
 class PageReader(Network):
-    """The network that finds the ink of digits.
-
-    Args:
-        path: a model.onnx of train.py model=pages.
-        accelerator: cpu, or gpu for an NVIDIA GPU.
-        threads: to compute with; 0 for as many as there are cores.
-
-    Raises:
-        UserError: if the file is not there or is not such a network.
-    """
+    """The network that finds the ink of digits, a model.onnx of train.py model=pages; made as Network is."""
 
     def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
         sides = ("height", "width")
