@@ -48,6 +48,7 @@ def test_a_word_that_sets_nothing_says_what_would(command: Command) -> None:
     [
         ("img=photo (1).jpg", "img='photo (1).jpg'"),
         ("img=[a b.png,c.png]", "img=['a b.png','c.png']"),
+        ("img=[a[b.png,c.png]", "img=['a[b.png','c.png']"),
         ("experiments=[a,'b c=1',d e=[2,3]]", "experiments=['a','b c=1','d e=[2,3]']"),
         ("settings=[a=1,b=[2,3]]", "settings=['a=1','b=[2,3]']"),
         ("img=it's.png", r"img='it\'s.png'"),
@@ -70,6 +71,8 @@ def test_paths_are_taken_as_typed(typed: str, read: str) -> None:
 def test_several_values_of_a_path_are_for_several_runs() -> None:
     assert as_typed("data.path=a b.npz,c.npz", several=True) == "data.path='a b.npz','c.npz'"
     assert as_typed("start_from=null,shipped", several=True) == "start_from=null,'shipped'"
+    assert as_typed("start_from='a,b',null", several=True) == "start_from='a,b',null"
+    assert as_typed("data.path=a[b.npz,c.npz", several=True) == "data.path='a[b.npz','c.npz'"
 
 
 def test_ctrl_c_while_loading_is_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

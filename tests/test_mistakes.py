@@ -120,7 +120,11 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("settings=[++seed=3]", "has seed, resume, run_name or outputs_dir; every run is a new one"),
         ("seeds=[-1]", "seed=-1: must be 0 to"),
         ("experiments=['lenet5_adam modl=3']", "experiments=lenet5_adam modl=3: modl: there is no setting modl"),
-        ("experiments=['lenet5_adam outputs_dir=o']", "has seed, resume, run_name or outputs_dir; every run is"),
+        ("experiments=['lenet5_adam seed=3']", "has seed, resume, run_name or outputs_dir; every run is a new one"),
+        (
+            "experiments=['lenet5_adam outputs_dir=o']",
+            "has seed, resume, run_name or outputs_dir; every run is a new one",
+        ),
         ("experiments=['lenet5_adam \"']", 'experiments=lenet5_adam ": No closing quotation'),
         ("experiments=[model=pages]", "experiments=model=pages: is a page network, which has no test images; score.py"),
         ("settings=[data.val_size=x]", "data.val_size=x: must be a whole number"),

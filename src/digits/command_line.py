@@ -75,7 +75,7 @@ MULTIRUN = ("-m", "--multirun")
 
 QUOTES = "'\""
 
-IN_A_LIST = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:\[[^\]]*\]|[^,\[])+)\s*(?:,|$)""")
+IN_A_LIST = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:\[[^\]]*\]|[^,])+)\s*(?:,|$)""")
 """A value of a list: quoted, or up to a comma that is not in a list of its own."""
 
 KINDS: dict[Any, str] = {
@@ -193,11 +193,12 @@ def as_typed(argument: str, several: bool = False) -> str:
     key, equals, value = argument.partition("=")
     if key not in PATH_SETTINGS or value in ("", "null") or (value[0] in QUOTES and value[-1] == value[0]):
         return argument
-    if value.startswith("[") and value.endswith("]"):
-        parts = [part.strip() for part in IN_A_LIST.findall(value[1:-1])]
-        return f"{key}=[{','.join(part if part[0] in QUOTES else quoted(part) for part in parts if part)}]"
-    values = value.split(",") if several else [value]
-    return key + equals + ",".join(one if one == "null" else quoted(one) for one in values)
+    is_list = value.startswith("[") and value.endswith("]")
+    if not is_list and not several:
+        return key + equals + quoted(value)
+    parts = filter(None, map(str.strip, IN_A_LIST.findall(value[1:-1] if is_list else value)))
+    joined = ",".join(part if part[0] in QUOTES or (several and part == "null") else quoted(part) for part in parts)
+    return f"{key}=[{joined}]" if is_list else f"{key}={joined}"
 
 
 def quoted(text: str) -> str:

@@ -138,7 +138,7 @@ class Recognizer:
         A page with few digits is turned where it shows writing at all; one with more, which were seen best at some
         size, is turned to where they make sense, each turned by itself, and seen no larger.
         """
-        few, lying = len(digits) < FEW, sum(_sense(digits))
+        few, lying, confidence = len(digits) < FEW, sum(_sense(digits)), _confidence(digits)
         if (few and not _is_written(page)) or len(digits) > MANY or lying > SENSIBLE * len(digits):
             return digits
         best, most = digits, lying / max(1, len(digits))
@@ -150,7 +150,7 @@ class Recognizer:
             other = find(page.brightness, self.page_network, turns, largest)
             read = self._look(other, other.digits)
             sense = _sense(read)
-            clearly = sum(sense) > CLEARLY * lying and _confidence(read) > CLEARLY * _confidence(digits)
+            clearly = sum(sense) > CLEARLY * lying and _confidence(read) > CLEARLY * confidence
             if len(sense) >= FEW and clearly and sum(sense) / len(read) > most:
                 best, most = read, sum(sense) / len(read)
         return best
