@@ -1,17 +1,21 @@
 """The shipped network reads pages of drawn digits, parts touching ones, and says what is no digit."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from drawn_pages import Array, brightness, page, row, shade
 from PIL import Image, ImageDraw
 
+from digits.handwriting.boxes import Box
+from digits.handwriting.find import Found
 from digits.handwriting.grouping import USUAL_SIZE
 from digits.handwriting.page import find
 from digits.reading.explain import CAPTION, GAP, PANEL, explain
 from digits.reading.reader import SHIPPED, SHIPPED_PAGES, PageReader, Reader, shipped_page_network
-from digits.reading.recognize import Recognizer, Rows
+from digits.reading.recognize import Digit, Recognizer, Rows, surest
 
 Read = Callable[..., str]
 
@@ -60,6 +64,35 @@ def test_what_is_read_alike_upside_down_stays_as_it_lies(read: Read) -> None:
 def test_touching_digits_are_parted(read: Read, text: str) -> None:
     picture = page(row(text, left=40, step=62), size=(100 + 62 * len(text), 160), pen=11)
     assert read(picture) == text
+
+
+@pytest.mark.parametrize(("text", "step", "pen"), [("0965", 58, 7), ("3716", 54, 11), ("5150", 50, 7), ("20", 46, 7)])
+def test_what_is_not_sure_is_seen_again_smaller_and_larger(read: Read, text: str, step: int, pen: int) -> None:
+    assert read(page(row(text, left=40, step=step), size=(100 + step * len(text), 160), pen=pen)) == text
+
+
+def digit_of(answer: int, sure: float, left: int, width: int = 20, rejected: bool = False) -> Digit:
+    probabilities = np.where(np.arange(10) == answer, sure, 0).astype(np.float32)
+    place = cast(Found, SimpleNamespace(sureness=1.0))
+    return Digit(place, Box(0, left, 30, left + width), np.zeros((28, 28), np.float32), probabilities, rejected)
+
+
+@pytest.mark.parametrize(
+    ("before", "again", "read"),
+    [
+        ([digit_of(1, 0.7, 0)], [digit_of(7, 0.8, 2)], "7"),
+        ([digit_of(1, 0.7, 0)], [digit_of(7, 0.6, 2)], "1"),
+        ([digit_of(1, 0.7, 0)], [digit_of(7, 0.8, 40)], "1"),  # in the place of none
+        ([digit_of(2, 0.7, 0, 40)], [digit_of(2, 0.9, 0), digit_of(4, 0.8, 20)], "24"),
+        ([digit_of(2, 0.9, 0), digit_of(4, 0.5, 20)], [digit_of(2, 0.8, 0, 40)], "2"),
+        ([digit_of(2, 0.9, 0), digit_of(4, 0.8, 20)], [digit_of(2, 0.8, 0, 40)], "24"),
+        ([digit_of(4, 0.3, 0, rejected=True)], [digit_of(4, 0.4, 0)], "?"),  # a sign, more probably
+        ([digit_of(4, 0.3, 0, rejected=True)], [digit_of(4, 0.6, 0)], "4"),
+        ([digit_of(3, 0.7, 0)], [digit_of(3, 0.9, 0, rejected=True)], "3"),
+    ],
+)
+def test_in_each_place_the_surest_digits_are_read(before: list[Digit], again: list[Digit], read: str) -> None:
+    assert "".join(sorted((digit.answer for digit in surest(before, again)), key=read.index)) == read
 
 
 def test_two_parts_of_one_digit_are_one(reader: Reader) -> None:
@@ -182,21 +215,33 @@ class Unsure(Looking):
 
 
 @pytest.mark.parametrize(
-    ("signs", "size", "read"),
+    ("signs", "size", "read", "again"),
     [
-        ([*row("3474", top=20), *row("7347", top=130)], (300, 240), "3474/7347"),  # they make no sense on a side
-        ([("7", 30, 20)], (110, 120), "7"),  # too small for a page
-        ([], (300, 240), ""),  # nothing is written on it
+        # they make no sense on a side
+        ([*row("3474", top=20), *row("7347", top=130)], (300, 240), "3474/7347", 2),
+        ([("7", 30, 20)], (110, 120), "7", 2),  # too small for a page
+        ([], (300, 240), "", 0),  # nothing is written on it
     ],
 )
 def test_a_page_is_not_turned_where_that_is_not_worth_it(
-    reader: Reader, signs: list[tuple[str, float, float]], size: tuple[int, int], read: str
+    reader: Reader, signs: list[tuple[str, float, float]], size: tuple[int, int], read: str, again: int
 ) -> None:
     page_network = Unsure()
     recognizer = Recognizer(reader, page_network)
     found = recognizer.find(brightness(page(signs, size=size)))
     upright = len(page_network.sides)
     assert answer(recognizer.read(found)) == read
+    assert len(page_network.sides) == upright + again
+
+
+def test_a_large_page_is_not_seen_again(reader: Reader) -> None:
+    picture = page(row("26", step=1180), size=(1400, 300), height=50, pen=4)
+    page_network = Unsure()
+    recognizer = Recognizer(reader, page_network, rotate="0")
+    found = recognizer.find(brightness(picture))
+    upright = len(page_network.sides)
+    assert max(found.seen[0].ink.shape) == 1024
+    assert answer(recognizer.read(found)) == "26"
     assert len(page_network.sides) == upright
 
 

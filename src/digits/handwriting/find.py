@@ -220,11 +220,11 @@ def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
     kept = sorted(best, key=lambda digit: digit.misfit)
     for digits in by_size[1:]:
         sure = sorted((digit for digit in digits if digit.sureness >= SURE), key=lambda digit: digit.misfit)
-        kept += [digit for digit in sure if not any(_same(digit.found_box, other.found_box) for other in kept)]
+        kept += [digit for digit in sure if not any(is_same(digit.found_box, other.found_box) for other in kept)]
     return kept
 
 
-def _same(first: Box, other: Box) -> bool:
+def is_same(first: Box, other: Box) -> bool:
     """Whether two boxes, found at different sizes, are of one digit."""
     return first.holds_middle(other) or other.holds_middle(first)
 

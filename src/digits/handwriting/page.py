@@ -42,6 +42,11 @@ class Page:
     """Quarter turns clockwise, by which it was turned to be read; its brightness is as it was before."""
 
     @property
+    def turned(self) -> Grey:
+        """Its brightness as it was turned to be read."""
+        return np.ascontiguousarray(np.rot90(self.brightness, -self.turns))
+
+    @property
     def whole(self) -> Found | None:
         """The only digit that was found, if it is what is written, or else all writing as one; None without writing."""
         if len(self.digits) == 1 and self.digits[0].seen.shows_digits:

@@ -1,13 +1,14 @@
 """Read the digits that were found on pictures, and tell non-digits from digits."""
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digits.handwriting.boxes import Box
-from digits.handwriting.find import OVERVIEW, SIDES, WRITTEN, Found
+from digits.handwriting.find import OVERVIEW, SIDES, WRITTEN, Found, is_same, look
 from digits.handwriting.page import Page, find, in_rows
 from digits.reading.reader import PageReader, Reader
 
@@ -15,7 +16,7 @@ UNREADABLE = "?"
 """The answer where there is none; the reason says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Digit:
     """What was read in one place of a picture."""
 
@@ -42,7 +43,8 @@ class Digit:
 
 
 SENSIBLE = 0.86
-"""How sure both networks are of what is found on a page that lies upright, on the mean, rejected ones as 0."""
+"""How sure both networks are of what is found on a page that lies upright, on the mean, rejected ones as 0; and of each
+digit that is not looked at again."""
 
 CLEARLY = 1.1
 """Times as sure as of all that is found as it lies that both networks must be of all when it is turned, and the digit
@@ -66,6 +68,12 @@ texture, whose reading would take long."""
 GLANCE, LITTLE = 256, 50
 """Pixels of the longer side of a picture with fewer digits, at which it must show more pixels of writing than that, as
 three digits of 12 pixels have, to be looked at turned."""
+
+AGAIN = (2**-0.25, 2**0.25)
+"""Times the size at which a page was seen best, half way to those beside it, at which it is seen again."""
+
+LARGE = 512
+"""Pixels of the longer side, at which it was seen best, beyond which a page is not seen again: that would take long."""
 
 Rows = list[list[Digit]]
 """From top to bottom, each from left to right."""
@@ -108,8 +116,12 @@ class Recognizer:
         if self.digits == "auto":
             digits = self._joined(page, digits)
             if self.rotate == "auto":
-                digits = self._turned(page, digits)
-        return self._in_rows(digits)
+                page, digits = self._turned(page, digits)
+        if self._is_doubtful(digits):
+            digits = [replace(digit, rejected=True) for digit in digits]
+        elif self.digits == "auto":
+            digits = self._seen_again(page, digits)
+        return in_rows(digits, lambda digit: digit.place.box)
 
     def _places(self, page: Page) -> list[Found]:
         if self.digits == "auto" and len(page.digits) > 1:
@@ -117,14 +129,13 @@ class Recognizer:
         whole = page.whole
         return [] if whole is None else [whole]
 
-    def _in_rows(self, digits: list[Digit]) -> Rows:
-        """Bring the digits of a picture in rows; where hardly anything is one, nothing is."""
-        if self.reject and len(digits) > 1:
-            weights = [(SIGN if digit.rejected else 1.0) * digit.place.extent for digit in digits]
-            sureness = fmean([digit.confidence * digit.place.sureness for digit in digits], weights)
-            if sureness < DOUBTFUL or not any(digit.place.seen.shows_digits for digit in digits):
-                digits = [replace(digit, rejected=True) for digit in digits]
-        return in_rows(digits, lambda digit: digit.place.box)
+    def _is_doubtful(self, digits: list[Digit]) -> bool:
+        """Whether hardly anything of several is a digit."""
+        if not self.reject or len(digits) < 2:
+            return False
+        weights = [(SIGN if digit.rejected else 1.0) * digit.place.extent for digit in digits]
+        sureness = fmean([digit.confidence * digit.place.sureness for digit in digits], weights)
+        return sureness < DOUBTFUL or not any(digit.place.seen.shows_digits for digit in digits)
 
     def _joined(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Return the one digit that two are parts of; both, where all writing together makes no sense as one."""
@@ -132,16 +143,16 @@ class Recognizer:
         one = self._look(page, [whole] if whole else [])
         return one if sum(_sense(one)) > ONE else digits
 
-    def _turned(self, page: Page, digits: list[Digit]) -> list[Digit]:
+    def _turned(self, page: Page, digits: list[Digit]) -> tuple[Page, list[Digit]]:
         """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most.
 
         A page with few digits is turned where it shows writing at all; one with more, which were seen best at some
         size, is turned to where they make sense, each turned by itself, and seen no larger.
         """
         few, lying, confidence = len(digits) < FEW, sum(_sense(digits)), _confidence(digits)
-        if (few and not _is_written(page)) or len(digits) > MANY or lying > SENSIBLE * len(digits):
-            return digits
-        best, most = digits, lying / max(1, len(digits))
+        best, most = (page, digits), _mean_sense(digits)
+        if (few and not _is_written(page)) or len(digits) > MANY or most > SENSIBLE:
+            return best
         places = [digit.place for digit in digits]
         largest = SIDES[-1] if few else max(page.seen[0].ink.shape)
         for turns in (1, 2, 3):
@@ -151,9 +162,22 @@ class Recognizer:
             read = self._look(other, other.digits)
             sense = _sense(read)
             clearly = sum(sense) > CLEARLY * lying and _confidence(read) > CLEARLY * confidence
-            if len(sense) >= FEW and clearly and sum(sense) / len(read) > most:
-                best, most = read, sum(sense) / len(read)
+            if len(sense) >= FEW and clearly and _mean_sense(read) > most:
+                best, most = (other, read), _mean_sense(read)
         return best
+
+    def _seen_again(self, page: Page, digits: list[Digit]) -> list[Digit]:
+        """Return the digits of a page with an unsure one as they are surest, seen a little smaller and larger too."""
+        sense, best = _sense(digits), page.seen[0]
+        side = max(best.ink.shape)
+        if not sense or side > LARGE or best.in_mnist_form:
+            return digits
+        if len(sense) == len(digits) and min(sense) > SENSIBLE:
+            return digits
+        for times in AGAIN:
+            _, places = look(page.turned, round(times * side), self.page_network)
+            digits = surest(digits, self._look(page, places))
+        return digits
 
     def _look(self, page: Page, places: list[Found], turns: int = 0) -> list[Digit]:
         """Read what stands in each place, turned by itself by so many quarter turns clockwise."""
@@ -176,6 +200,28 @@ class Recognizer:
 def _sense(digits: list[Digit]) -> list[float]:
     """Return how sure both networks are of each digit that is not rejected, from 0 to 1."""
     return [digit.confidence * digit.place.sureness for digit in digits if not digit.rejected]
+
+
+def _mean_sense(digits: list[Digit]) -> float:
+    """Return how sure both networks are of each digit on the mean, rejected ones as 0."""
+    return sum(_sense(digits)) / max(1, len(digits))
+
+
+def surest(digits: list[Digit], others: list[Digit]) -> list[Digit]:
+    """Return the digits, with others in the places where both networks are surer of these.
+
+    What is in the place of nothing but rejected ones must be a digit more probably than not: it may be a sign.
+    """
+    places: list[list[Digit]] = []
+    for digit in digits + others:
+        near = [place for place in places if any(is_same(digit.box, other.box) for other in place)]
+        places = [place for place in places if place not in near] + [[digit, *chain(*near)]]
+    kept: list[Digit] = []
+    for place in places:
+        before, after = ([digit for digit in place if digit in those] for those in (digits, others))
+        surer = _mean_sense(after) > (_mean_sense(before) or 0.5)
+        kept += after if before and surer else before
+    return kept
 
 
 def _confidence(digits: list[Digit]) -> float:
