@@ -19,7 +19,7 @@ from digits.data.synthetic.writing import IGNORED
 from digits.training.finder import digits_found, page_loss
 from digits.training.run import train
 
-FEW = ["model=pages", "data.pages_per_epoch=8", "data.batch_size=4", "data.val_size=4", "trainer.max_epochs=2"]
+FEW = ["model=pages", "data.pages_per_epoch=4", "data.batch_size=2", "data.val_size=2", "trainer.max_epochs=2"]
 
 
 def test_who_knows_the_page_has_no_loss_and_finds_every_digit() -> None:
