@@ -71,6 +71,18 @@ def test_what_is_not_sure_is_seen_again_smaller_and_larger(read: Read, text: str
     assert read(page(row(text, left=40, step=step), size=(100 + step * len(text), 160), pen=pen)) == text
 
 
+def test_a_turned_page_is_seen_again_as_it_was_turned(reader: Reader) -> None:
+    upright = brightness(page(row("5150", left=40, step=50), size=(300, 160), pen=7))
+    lying = np.ascontiguousarray(np.rot90(upright))
+    rows = []
+    for picture, rotate in ((upright, "0"), (lying, "90")):
+        recognizer = Recognizer(reader, shipped_page_network(), rotate=rotate)
+        rows.append(recognizer.read(recognizer.find(picture)))
+    assert answer(rows[0]) == answer(rows[1]) == "5150"
+    boxes = [[digit.box for row in of for digit in row] for of in rows]
+    assert [box.turned_back(1, *lying.shape) for box in boxes[0]] == boxes[1]
+
+
 def digit_of(answer: int, sure: float, left: int, width: int = 20, rejected: bool = False) -> Digit:
     probabilities = np.where(np.arange(10) == answer, sure, 0).astype(np.float32)
     place = cast(Found, SimpleNamespace(sureness=1.0))
