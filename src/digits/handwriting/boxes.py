@@ -37,6 +37,10 @@ class Box:
         across, down = other.left + other.right, other.top + other.bottom
         return 2 * self.left <= across <= 2 * self.right and 2 * self.top <= down <= 2 * self.bottom
 
+    def in_place_of(self, other: "Box") -> bool:
+        """Whether one of the two holds the other's middle, so that both are of one digit."""
+        return self.holds_middle(other) or other.holds_middle(self)
+
     def turned_back(self, turns: int, height: int, width: int) -> "Box":
         """Return it in a picture of that height and width, where it is in one that was turned.
 

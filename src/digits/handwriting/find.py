@@ -220,13 +220,8 @@ def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
     kept = sorted(best, key=lambda digit: digit.misfit)
     for digits in by_size[1:]:
         sure = sorted((digit for digit in digits if digit.sureness >= SURE), key=lambda digit: digit.misfit)
-        kept += [digit for digit in sure if not any(is_same(digit.found_box, other.found_box) for other in kept)]
+        kept += [digit for digit in sure if not any(digit.found_box.in_place_of(other.found_box) for other in kept)]
     return kept
-
-
-def is_same(first: Box, other: Box) -> bool:
-    """Whether two boxes, found at different sizes, are of one digit."""
-    return first.holds_middle(other) or other.holds_middle(first)
 
 
 def look(brightness: Grey, side: int, network: PageNetwork) -> tuple[Seen, list[Found]]:

@@ -42,11 +42,6 @@ class Page:
     """Quarter turns clockwise, by which it was turned to be read; its brightness is as it was before."""
 
     @property
-    def turned(self) -> Grey:
-        """Its brightness as it was turned to be read."""
-        return np.ascontiguousarray(np.rot90(self.brightness, -self.turns))
-
-    @property
     def whole(self) -> Found | None:
         """The only digit that was found, if it is what is written, or else all writing as one; None without writing."""
         if len(self.digits) == 1 and self.digits[0].seen.shows_digits:
@@ -117,6 +112,11 @@ def _side_by_side(upper: list[Box], lower: list[Box]) -> bool:
     return on_one_level and 0 <= gap(nearest) < median(box.height for box in (*upper, *lower))
 
 
+def turned(brightness: Grey, turns: int) -> Grey:
+    """Turn a picture by so many quarter turns clockwise."""
+    return np.ascontiguousarray(np.rot90(brightness, -turns))
+
+
 def find(brightness: Grey, network: PageNetwork, turns: int = 0, largest: int = SIDES[-1]) -> Page:
     """Find the digits of a picture.
 
@@ -126,12 +126,12 @@ def find(brightness: Grey, network: PageNetwork, turns: int = 0, largest: int = 
         turns: quarter turns clockwise, by which the picture is turned before.
         largest: pixels of the longer side that the network sees it at, at most.
     """
-    turned = np.ascontiguousarray(np.rot90(brightness, -turns))
-    images = bright_on_black(turned[None])
+    picture = turned(brightness, turns)
+    images = bright_on_black(picture[None])
     if in_mnist_form(images).all():
         seen = _one_digit(images[0])
         return Page(brightness, [seen], [place for place in [grouped_as_one(seen)] if place], turns)
-    return Page(brightness, *find_digits(turned, network, largest), turns)
+    return Page(brightness, *find_digits(picture, network, largest), turns)
 
 
 def _one_digit(image: Grey) -> Seen:

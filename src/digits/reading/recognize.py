@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.handwriting.boxes import Box
-from digits.handwriting.find import OVERVIEW, SIDES, WRITTEN, Found, is_same, look
-from digits.handwriting.page import Page, find, in_rows
+from digits.handwriting.find import OVERVIEW, SIDES, WRITTEN, Found, look
+from digits.handwriting.page import Page, find, in_rows, turned
 from digits.reading.reader import PageReader, Reader
 
 UNREADABLE = "?"
@@ -174,8 +174,9 @@ class Recognizer:
             return digits
         if len(sense) == len(digits) and min(sense) > SENSIBLE:
             return digits
+        picture = turned(page.brightness, page.turns)
         for times in AGAIN:
-            _, places = look(page.turned, round(times * side), self.page_network)
+            _, places = look(picture, round(times * side), self.page_network)
             digits = surest(digits, self._look(page, places))
         return digits
 
@@ -214,7 +215,7 @@ def surest(digits: list[Digit], others: list[Digit]) -> list[Digit]:
     """
     places: list[list[Digit]] = []
     for digit in digits + others:
-        near = [place for place in places if any(is_same(digit.box, other.box) for other in place)]
+        near = [place for place in places if any(digit.box.in_place_of(other.box) for other in place)]
         places = [place for place in places if place not in near] + [[digit, *chain(*near)]]
     kept: list[Digit] = []
     for place in places:
