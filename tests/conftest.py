@@ -7,26 +7,37 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lightning.pytorch as L
 import numpy as np
 import pytest
-import torch
+import yaml
+from hydra._internal.hydra import Hydra
 from PIL import Image, ImageDraw
-from torch.onnx._internal.exporter._registration import ONNXRegistry
-from web_page import Page, serving
 
 from digits.config.train import TrainConfig
-from digits.data import mnist
 from digits.experiments.composed import composed
 from digits.files import ROOT
-from digits.training.run import fit, plan, session, train
+
+if TYPE_CHECKING:  # xdist's own process, which runs no test, loads this file too
+    import lightning.pytorch as L
+    from web_page import Page
 
 Train = Callable[..., Path]
 
-# 1 s of each of some 50 exports
-pytest.MonkeyPatch().setattr(ONNXRegistry, "from_torchlib", functools.cache(ONNXRegistry.from_torchlib).__call__)
-torch.set_num_threads(1)  # the tests run in two processes; two threads in each of them would be in each other's way
+
+@pytest.fixture(scope="session", autouse=True)
+def hurried() -> Iterator[None]:
+    """Leave out what costs the libraries up to a second of each of many runs, and changes nothing that they make."""
+    import torch
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    torch.set_num_threads(1)  # the tests run in two processes; two threads in each would be in each other's way
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", functools.cache(ONNXRegistry.from_torchlib).__call__)
+        patch.setattr(Hydra, "get_mode", lambda *_, **__: None)  # composes all, for hydra.mode, which nothing sets
+        patch.setattr(yaml, "SafeLoader", yaml.CSafeLoader)
+        yield
 
 
 @dataclass
@@ -44,6 +55,8 @@ Command = Callable[..., Outcome]
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder with MNIST unpacked."""
     folder = tmp_path_factory.mktemp("data")
+    from digits.data import mnist
+
     mnist.prepare(folder)
     return folder
 
@@ -51,6 +64,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def few(data_dir: Path) -> Path:
     """A file with 768 of MNIST's training images and 500 of its test images."""
+    from digits.data import mnist
+
     train_set, test_set = (mnist.read(data_dir, train) for train in (True, False))
     path = data_dir / "few.npz"
     np.savez(
@@ -81,8 +96,10 @@ def settings(*overrides: str) -> TrainConfig:
     return composed([*overrides])
 
 
-def fitted(typed: list[str], callbacks: Sequence[L.Callback] = ()) -> Path:
+def fitted(typed: list[str], callbacks: Sequence["L.Callback"] = ()) -> Path:
     """Plan and fit a run, without its test and its model.onnx; return its folder."""
+    from digits.training.run import fit, plan, session
+
     planned = plan(settings(*typed), typed)
     with session(planned):
         fit(planned, callbacks)
@@ -93,7 +110,7 @@ def fitted(typed: list[str], callbacks: Sequence[L.Callback] = ()) -> Path:
 def fit_tiny(tiny: list[str], tmp_path: Path) -> Train:
     """Fit a tiny run in this process, and no more; returns its folder."""
 
-    def run(*overrides: str, callbacks: Sequence[L.Callback] = ()) -> Path:
+    def run(*overrides: str, callbacks: Sequence["L.Callback"] = ()) -> Path:
         return fitted([*tiny, f"outputs_dir={tmp_path / 'outputs'}", *overrides], callbacks)
 
     return run
@@ -102,6 +119,7 @@ def fit_tiny(tiny: list[str], tmp_path: Path) -> Train:
 @pytest.fixture
 def train_tiny(tiny: list[str], tmp_path: Path) -> Train:
     """Train a tiny run in this process to its end; returns its folder."""
+    from digits.training.run import train
 
     def run(*overrides: str) -> Path:
         typed = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", *overrides]
@@ -113,6 +131,8 @@ def train_tiny(tiny: list[str], tmp_path: Path) -> Train:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     """The folder of a finished run that reads most digits correctly: outputs/lenet5/finished."""
+    from digits.training.run import train
+
     outputs = tmp_path_factory.mktemp("finished") / "outputs"
     typed = [
         f"data.dir={data_dir}",
@@ -152,8 +172,10 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> Iterator[Page]:
+def web(tmp_path: Path) -> "Iterator[Page]":
     """The draw page, in the test's folder."""
+    from web_page import serving
+
     with serving(tmp_path) as page:
         yield page
 

@@ -1,11 +1,12 @@
 """A study: its trials, over several processes and after kills, and what it leaves behind."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from digits import runs
 from digits.config.train import TrainConfig
 from digits.errors import DivergedError
 from digits.experiments.sweep import study as studies
+from digits.experiments.sweep.study import STALE_AFTER
 from digits.files import ROOT
 
 pytestmark = pytest.mark.slow
@@ -100,7 +102,6 @@ def test_a_trial_is_the_network_that_it_starts_from(command: Command, tiny: list
 def test_a_trial_whose_process_died_is_gone_on_with(
     sweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studies, "STALE_AFTER", 4)
     folder = tmp_path / "outputs" / "sweeps" / "tiny"
     reported = studies.PruneTrial.on_train_epoch_end
 
@@ -114,7 +115,8 @@ def test_a_trial_whose_process_died_is_gone_on_with(
         killed = sweep("trials=1", "trainer.max_epochs=3", code=143)
     assert killed.err.endswith("stopped. To go on, the same command\n")
     assert [trial.state for trial in loaded(folder)] == [TrialState.RUNNING]
-    time.sleep(5)  # until it is stale
+    with contextlib.closing(sqlite3.connect(folder / "study.db", isolation_level=None)) as database:
+        database.execute("UPDATE trial_heartbeats SET heartbeat = datetime(heartbeat, ?)", [f"-{STALE_AFTER} seconds"])
     sweep("trials=1", "trainer.max_epochs=3")
     failed, finished = loaded(folder)
     assert (failed.state, finished.state) == (TrialState.FAIL, TrialState.COMPLETE)
