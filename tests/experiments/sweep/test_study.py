@@ -21,7 +21,6 @@ from digits import runs
 from digits.config.train import TrainConfig
 from digits.errors import DivergedError
 from digits.experiments.sweep import study as studies
-from digits.experiments.sweep.study import STALE_AFTER
 from digits.files import ROOT
 
 pytestmark = pytest.mark.slow
@@ -116,7 +115,7 @@ def test_a_trial_whose_process_died_is_gone_on_with(
     assert killed.err.endswith("stopped. To go on, the same command\n")
     assert [trial.state for trial in loaded(folder)] == [TrialState.RUNNING]
     with contextlib.closing(sqlite3.connect(folder / "study.db", isolation_level=None)) as database:
-        database.execute("UPDATE trial_heartbeats SET heartbeat = datetime(heartbeat, ?)", [f"-{STALE_AFTER} seconds"])
+        database.execute("UPDATE trial_heartbeats SET heartbeat = datetime(heartbeat, '-1 hour')")
     sweep("trials=1", "trainer.max_epochs=3")
     failed, finished = loaded(folder)
     assert (failed.state, finished.state) == (TrialState.FAIL, TrialState.COMPLETE)
