@@ -171,13 +171,22 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     return run
 
 
-@pytest.fixture
-def web(tmp_path: Path) -> "Iterator[Page]":
-    """The draw page, in the test's folder."""
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Page"]:
+    """The draw page, whose server takes a while to end."""
     from web_page import serving
 
-    with serving(tmp_path) as page:
+    with serving(tmp_path_factory.mktemp("web")) as page:
         yield page
+
+
+@pytest.fixture
+def web(served: "Page") -> "Page":
+    """The draw page, where nothing was saved yet."""
+    if served.own_digits.is_dir():
+        shutil.rmtree(served.own_digits)
+    served.own_digits.unlink(missing_ok=True)
+    return served
 
 
 @pytest.fixture
