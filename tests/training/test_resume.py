@@ -19,7 +19,7 @@ from digits import runs
 from digits.config.model import ModelConfig
 from digits.errors import UserError
 from digits.files import ROOT, shown
-from digits.training import checkpoints, resume
+from digits.training import checkpoints, evaluate, resume, run
 from digits.training.run import train
 
 
@@ -87,6 +87,26 @@ def test_a_run_stopped_after_its_last_epoch_is_tested_and_exported(fit_tiny: Tra
     assert train_tiny("resume=auto") == folder
     assert (folder / "model.onnx").exists()
     assert 0 < figures(folder)["test/accuracy"] < 1
+
+
+@pytest.mark.parametrize(("step", "said"), [("calibrate", "To go on:"), ("export", "stopped; the run is finished")])
+def test_a_signal_after_training_waits_for_what_is_being_done(
+    train_tiny: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, said: str
+) -> None:
+    module = evaluate if step == "calibrate" else run
+    done = getattr(module, step)
+
+    def interrupted(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return done(*arguments)
+
+    monkeypatch.setattr(module, step, interrupted)
+    with pytest.raises(SystemExit) as stop:
+        train_tiny("model=sigmoid", "run_name=stopped")
+    folder = tmp_path / "outputs" / "sigmoid" / "stopped"
+    assert stop.value.code == 130
+    assert said in (folder / "train.log").read_text(encoding="utf-8")
+    assert (folder / "model.onnx").exists() == (step == "export")
 
 
 def test_resume_auto_starts_anew_where_nothing_is_unfinished(fit_tiny: Train) -> None:

@@ -29,7 +29,8 @@ def seconds(duration: str) -> int:
 class InterruptCheckpoint(Callback):
     """Saves in the middle of epochs, every so often, and when the run is to stop: by Ctrl-C, SIGTERM or its time limit.
 
-    A chunk of steps is finished first; a second Ctrl-C does not wait for that.
+    A chunk of steps, the test or model.onnx is finished first, because Python loses what is raised while it calls back;
+    a second Ctrl-C does not wait for that.
 
     Args:
         checkpoint: where to save.
@@ -41,7 +42,8 @@ class InterruptCheckpoint(Callback):
         self.end = time.monotonic() + (math.inf if max_time is None else seconds(max_time))
         self.exit_code: int | None = None
         """What the program is to stop with; None while it is not."""
-        self.training = False
+        self.waits = False
+        """Whether a signal waits for what is being done; before training there is nothing to lose."""
         self.has_stepped = False
         """Whether there is progress; a time limit waits for some, or a run that goes on might never have any."""
 
@@ -56,14 +58,14 @@ class InterruptCheckpoint(Callback):
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        at_once = self.exit_code is not None or not self.training
+        at_once = self.exit_code is not None or not self.waits
         self.exit_code = 128 + number  # as a shell has it
         if at_once:
             raise KeyboardInterrupt
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
-        self.training = True
+        self.waits = True
         self.due = time.monotonic() + CHECKPOINT_EVERY
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -86,10 +88,18 @@ class InterruptCheckpoint(Callback):
             raise SystemExit
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop, where that is asked for; from here on at once."""
-        self.training = False
+        """Stop, where that is asked for."""
         if self._any_process(trainer, self.exit_code is not None):
             raise SystemExit
+
+    def stop_if_asked(self) -> None:
+        """Stop, where that is asked for, between testing and writing.
+
+        Raises:
+            KeyboardInterrupt: as if it were asked for now.
+        """
+        if self.exit_code is not None:
+            raise KeyboardInterrupt
 
     @staticmethod
     def _any_process(trainer: L.Trainer, wish: bool) -> bool:

@@ -208,6 +208,7 @@ def finish(planned: Plan) -> None:
         write = partial(export, task, _tested(planned, task).temperature)
     else:
         write = partial(export_finder, task)
+    planned.interrupt.stop_if_asked()
     tracker.board.close()
     epoch = tracker.epochs[task.trained_epochs - 1]  # whose weights were kept
     write_text(folder / runs.METRICS_JSON, json.dumps({**epoch, **tracker.tested}, indent=2) + "\n")
@@ -225,12 +226,13 @@ def finish(planned: Plan) -> None:
     if tracker.tested:
         log_tested(tracker.tested)
     log.info("run            %s", shown(folder))
-    log.info("next           tensorboard --logdir %s", shown(folder.parents[1]))
+    log.info("next           %s", shlex.join(["tensorboard", "--logdir", shown(folder.parents[1])]))
     read_with = "pages" if settings.model.name == runs.PAGES else "run"
     command = shlex.join(
         ["python", shown(ROOT / "src" / "predict.py"), "img=my_digit.png", f"{read_with}={shown(folder)}"]
     )
     log.info("               %s", command)
+    planned.interrupt.stop_if_asked()
 
 
 def _tested(planned: Plan, classifier: DigitClassifier) -> Calibration:
@@ -255,7 +257,9 @@ def _log_start(planned: Plan) -> None:
 
 
 def _log_how_to_resume(planned: Plan) -> None:
-    if runs.is_resumable(planned.folder):
+    if (planned.folder / runs.MODEL_FILE).exists():
+        log.info("stopped; the run is finished")
+    elif runs.is_resumable(planned.folder):
         script, resume_setting = shown(ROOT / "src" / "train.py"), f"resume={shown(planned.folder)}"
         log.info("stopped. To go on:\n  %s", shlex.join([*planned.processes.command, script, resume_setting]))
     else:
