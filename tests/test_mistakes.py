@@ -109,12 +109,14 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("port=70000", "port=70000: must be 0 to 65535; 0 takes a free one"),
         ("run=nowhere.onnx", "run=nowhere.onnx: cannot be read"),
         ("colour=blue", "colour=blue: there is no setting colour"),
+        (f"own_digits={__file__}", "must be a folder; "),
     ],
     "compare": [
         (
             "experiments=[nothing]",
             "experiments=nothing: experiment=nothing: there is no such experiment; choose one of",
         ),
+        ("settings=[seed=3]", "settings=[seed=3]: has seed, resume, run_name or outputs_dir"),
         ("experiments=[]", "experiments=[]: must be a list of at least one, none of them twice"),
         ("seeds=[1,1]", "seeds=[1, 1]: must be a list of at least one, none of them twice"),
         ("settings=[++seed=3]", "has seed, resume, run_name or outputs_dir; every run is a new one"),

@@ -18,6 +18,7 @@ from PIL import Image
 
 from digits.files import ROOT
 from digits.reading import many
+from digits.reading.reader import SHIPPED_BESIDE
 
 Draw = Callable[..., Path]
 HEADER = ["file", "answer", "confidence", "reason", *(f"p{digit}" for digit in range(10))]
@@ -166,6 +167,7 @@ def test_a_name_cannot_steer_the_terminal(command: Command, tmp_path: Path) -> N
         (["img={tmp}/a.npz", "run=shipped", "explain={tmp}/s"], "error: explain: is for picture files, and "),
         (["img={tmp}/a.npz", "run=shipped", "annotate={tmp}/s"], "error: annotate: is for picture files, and "),
         (["img={seven}", "run=shipped", "accelerator=gpu"], "error: accelerator=gpu: "),
+        (["img={seven}", "run=shipped", f"out={SHIPPED_BESIDE[0]}"], "would be written over, and is to be read"),
         (["img={seven}", "annotate={seven}"], "would be written over, and is to be read"),
         (["img={seven}", "run=shipped", "explain={tmp}"], "has pictures that are to be read; give a folder of its own"),
         (["img={seven}", "explain={seven}"], "seven.png: cannot be made (File exists); give a folder"),

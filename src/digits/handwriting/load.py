@@ -159,7 +159,7 @@ def _picture(content: BinaryIO, name: str) -> Picture:
     except UnidentifiedImageError as error:
         empty = content.seek(0, SEEK_END) == 0
         problem = "is empty" if empty else "is not a picture that can be read"
-        raise UserError(f"{name}: {problem}; give a PNG, JPEG, BMP, TIFF, GIF or WebP file") from error
+        raise UserError(f"{name}: {problem}; give a PNG, JPEG, BMP, TIFF, GIF, WebP or AVIF file") from error
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror or error})") from error
     except Image.DecompressionBombError as error:

@@ -14,7 +14,7 @@ from digits.handwriting.load import find_pictures, open_picture
 from digits.reading.explain import annotate, explain
 from digits.reading.many import Source, read, read_array, read_on_all_cores
 from digits.reading.predictions import Prediction, as_csv, as_json, as_table
-from digits.reading.reader import PageReader, Reader, digit_network_path, page_network_path
+from digits.reading.reader import SHIPPED_BESIDE, PageReader, Reader, digit_network_path, page_network_path
 from digits.reading.recognize import Recognizer
 
 DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
@@ -34,7 +34,7 @@ def predict(config: PredictConfig) -> None:
         raise_all(errors)
     model, pages = digit_network_path(config.run, config.outputs_dir), page_network_path(config.pages)
     out, annotated = (
-        None if path is None else _writable(key, expanded(path), [*files, model, pages])
+        None if path is None else _writable(key, expanded(path), [*files, model, *SHIPPED_BESIDE, pages])
         for key, path in (("out", config.out), ("annotate", config.annotate))
     )
     if annotated is not None and (len(files) > 1 or errors):

@@ -15,10 +15,10 @@ import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from digits.config.commands import DrawConfig
-from digits.errors import UserError
+from digits.errors import UserError, require
 from digits.files import resolved, shown
 from digits.reading.reader import Reader, digit_network_path
-from digits.web.app import application
+from digits.web.app import OWN_DIGITS, application
 
 LOCAL = ["127.0.0.1", "localhost", "[::1]"]
 """What a page that only this machine reaches is called; another site's, whose name was made to lead here, is not."""
@@ -28,8 +28,11 @@ def draw(config: DrawConfig) -> None:
     """Serve the page until Ctrl-C.
 
     Raises:
-        UserError: if there is no network to read with, or the address cannot be listened on.
+        UserError: if there is no network to read with, no folder for drawings, or the address cannot be listened on.
     """
+    folder = OWN_DIGITS if config.own_digits is None else resolved(config.own_digits)
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    require(place.is_dir(), "own_digits", folder, f"a folder; {place} is a file")
     reader = Reader(digit_network_path(config.run, config.outputs_dir))
     with listen(config.host, config.port) as listener:
         address = address_of(listener)
@@ -47,7 +50,7 @@ def server(config: DrawConfig, reader: Reader, listener: socket.socket) -> uvico
     """Make the server of the page."""
     logging.getLogger("uvicorn.error").addFilter(_is_crash)
     folder = None if config.own_digits is None else resolved(config.own_digits)
-    app = TrustedHostMiddleware(application(reader, folder), LOCAL if is_local(listener) else ["*"])
+    app = TrustedHostMiddleware(application(reader, folder), [*LOCAL, config.host] if is_local(listener) else ["*"])
     settings = uvicorn.Config(
         app, ws="none", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
     )
@@ -70,7 +73,8 @@ def listen(host: str, port: int) -> socket.socket:
     except (socket.gaierror, UnicodeError) as error:
         raise UserError(f"host={host}: is no address; give 127.0.0.1, or 0.0.0.0 for all that can reach it") from error
     try:
-        listener = socket.create_server(address[:2], family=family)
+        both = address[0] == "::" and socket.has_dualstack_ipv6()  # IPv4 too, as 0.0.0.0 has it
+        listener = socket.create_server(address[:2], family=family, dualstack_ipv6=both)
         # for each of its connections: an answer's body follows its head at once instead of after 40 ms (Nagle 1984)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
