@@ -116,7 +116,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "experiments=[nothing]",
             "experiments=nothing: experiment=nothing: there is no such experiment; choose one of",
         ),
-        ("settings=[seed=3]", "settings=[seed=3]: has seed, resume, run_name or outputs_dir"),
+        ("settings=[seed=3]", "named by its row and seed (with settings=[seed=3])"),
         ("experiments=[]", "experiments=[]: must be a list of at least one, none of them twice"),
         ("seeds=[1,1]", "seeds=[1, 1]: must be a list of at least one, none of them twice"),
         ("settings=[++seed=3]", "has seed, resume, run_name or outputs_dir; every run is a new one"),

@@ -44,14 +44,14 @@ def runs_to_compare(config: CompareConfig) -> dict[str, list[ComposedRun]]:
         UserError: for a row that cannot be composed.
     """
     rows = {}
-    shared = f" settings=[{','.join(config.settings)}]" if config.settings else ""
+    shared = f" (with settings=[{','.join(config.settings)}])" if config.settings else ""
     for name in config.experiments:
         try:
             rows[name] = _row(name, config)
         except (UserError, ValueError) as error:
-            raise UserError(f"experiments={name}{shared}: {error}") from error
+            raise UserError(f"experiments={name}: {error}{shared}") from error
         except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(f"experiments={name}{shared}: {explain(error, TrainConfig)}") from error
+            raise UserError(f"experiments={name}: {explain(error, TrainConfig)}{shared}") from error
     return rows
 
 
