@@ -63,7 +63,11 @@ def test_a_labels_file_tells_kinds_apart(pictures: Path) -> None:
     (pictures / "labels.tsv").write_text("name\tkind\na\tb\n")
     with pytest.raises(UserError, match=r"labels\.tsv: cannot be read .* needs the columns file, label and kind"):
         find_labelled(str(pictures))
-    for lines, line in (("anna/3_1.png\t3\ta\n" * 2, "3_1.png, twice"), ("gone.png\t3\ta\n", "gone.png, which is not")):
+    for lines, line in (
+        ("anna/3_1.png\t3\ta\n" * 2, "3_1.png, twice"),
+        ("gone.png\t3\ta\n", "gone.png, which is not"),
+        ("", "names no file"),
+    ):
         (pictures / "labels.tsv").write_text(f"file\tlabel\tkind\n{lines}")
         with pytest.raises(UserError, match=line):
             find_labelled(str(pictures))

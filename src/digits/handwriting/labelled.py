@@ -102,11 +102,13 @@ def _labels_file(folder: Path) -> dict[str, tuple[str, str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t"))
-        labels = {os.path.realpath(file.parent / row["file"]): (row["label"], row["kind"]) for row in rows}
-    except (OSError, UnicodeDecodeError, KeyError, TypeError, csv.Error) as error:
+        if not rows:
+            raise ValueError("it names no file")
+        for name, times in Counter(row["file"] for row in rows).items():
+            if times > 1 or not (file.parent / name).exists():
+                problem = "twice" if times > 1 else "which is not there"
+                raise UserError(f"{file}: names {name}, {problem}; mend that line")
+        return {os.path.realpath(file.parent / row["file"]): (row["label"], row["kind"]) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         expected = "needs the columns file, label and kind, parted by tabs"
         raise UserError(f"{file}: cannot be read ({error}); {expected}") from error
-    for name, times in Counter(row["file"] for row in rows).items():
-        if times > 1 or not (file.parent / name).exists():
-            raise UserError(f"{file}: names {name}, {'twice' if times > 1 else 'which is not there'}; mend that line")
-    return labels
