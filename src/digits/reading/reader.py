@@ -80,7 +80,7 @@ class Network:
         onnxruntime.set_default_logger_severity(4)  # what it would print, the error below says in a line
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        # threads that spin while they wait are in the way of the other networks': a photo takes a third longer
+        # threads that spin while they wait are in the way of the other networks': a photo takes up to a third longer
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_mem_pattern = False  # it plans for one shape, and pictures have many
         _bound_memory()
