@@ -262,6 +262,7 @@ def test_labels_that_do_not_go_with_the_images_are_named(tmp_path: Path) -> None
     ("typed", "message"),
     [
         (["data.path={tmp}/gone.csv"], "gone.csv: there is no such file of images"),
+        (["data.path={tmp}/all.npz", "data.test_path={tmp}/gone.csv"], "data.test_path="),
         (["data.path={tmp}"], "has no train-images-idx3-ubyte or train-images-idx3-ubyte.gz"),
         (
             ["data.path={tmp}", "data.test_size=3"],

@@ -31,13 +31,13 @@ def read(path: str, test_path: str | None, test_size: int | None) -> tuple[Image
             raise UserError(
                 f"data.path={path}: is a folder, which has its test images; leave test_path and test_size out"
             )
-        return _only(_find(file, "train")), _only(_find(file, "t10k"))
-    train, *test = _read(file)
+        return _only(_find(file, "train"), "data.path"), _only(_find(file, "t10k"), "data.path")
+    train, *test = _read(file, "data.path")
     _check(train, path)
     if test_path is not None:
         if test:
             raise UserError(f"data.test_path={test_path}: {path} has test images of its own; leave data.test_path out")
-        return train, _only(Path(test_path))
+        return train, _only(Path(test_path), "data.test_path")
     if test:
         if test_size is not None:
             raise UserError(f"data.test_size={test_size}: {path} has test images of its own; leave data.test_size out")
@@ -66,10 +66,10 @@ def _find(folder: Path, half: str) -> Path:
     return files[0]
 
 
-def _only(path: Path) -> ImageSet:
-    images, *others = _read(path)
+def _only(path: Path, setting: str) -> ImageSet:
+    images, *others = _read(path, setting)
     if others:
-        raise UserError(f"{path}: has training and test images; give it as data.path, without data.test_path")
+        raise UserError(f"{setting}={path}: has training and test images; give it as data.path, without data.test_path")
     return images
 
 
@@ -86,10 +86,10 @@ def _cut(both: ImageSet, test_size: int, path: str) -> tuple[ImageSet, ImageSet]
     return train, test
 
 
-def _read(path: Path) -> list[ImageSet]:
+def _read(path: Path, setting: str) -> list[ImageSet]:
     """Read a file: its images, or its training images and its test images."""
     if not path.is_file():
-        raise UserError(f"{path}: there is no such file of images")
+        raise UserError(f"{setting}={path}: there is no such file of images")
     content = unpacked(path)
     kind = format_of(content, path)
     if kind == "npz":

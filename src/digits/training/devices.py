@@ -18,7 +18,7 @@ def cuda_problem(index: int) -> str | None:
         torch.ones(1, device=f"cuda:{index}").add(1).item()
     except (AssertionError, RuntimeError) as error:  # a CPU build of torch; no driver, GPU, memory, or code for it
         reason = str(error).splitlines()[0].split(". ")[0]
-        advice = "look at nvidia-smi, and in the README at which torch is for which GPU; or use accelerator=cpu"
+        advice = "look at nvidia-smi, and in the README at which torch is for which GPU"
         return f"there is no usable NVIDIA GPU ({reason}); {advice}"
     return None
 
@@ -51,7 +51,7 @@ def choose(accelerator: str, setting: str, index: int = 0) -> Device:
     if problem is None:
         return Device("cuda", torch.cuda.get_device_name(index))
     if accelerator == "gpu":
-        raise UserError(f"{setting}=gpu: {problem}")
+        raise UserError(f"{setting}=gpu: {problem}; or use {setting}=cpu")
     if torch.cuda.device_count() > 0:
         return replace(cpu, name=f"{cpu.name}, because {problem}")
     return cpu
