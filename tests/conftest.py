@@ -54,9 +54,9 @@ Command = Callable[..., Outcome]
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder with MNIST unpacked."""
-    folder = tmp_path_factory.mktemp("data")
     from digits.data import mnist
 
+    folder = tmp_path_factory.mktemp("data")
     mnist.prepare(folder)
     return folder
 

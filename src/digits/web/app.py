@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from digits.errors import UserError
+from digits.errors import UserError, require
 from digits.files import ROOT, shown
 from digits.handwriting import own_digits
 from digits.handwriting.find import SIDES
@@ -77,6 +77,9 @@ def application(reader: Reader, folder: Path | None) -> Starlette:
     Args:
         reader: the digit network.
         folder: where drawings are saved; None for OWN_DIGITS.
+
+    Raises:
+        UserError: if it is in the place of a file, or in one.
     """
     endpoints = _Endpoints(reader, folder)
     mimetypes.add_type("text/javascript", ".js")  # Windows may have another, which no browser would run
@@ -93,6 +96,8 @@ class _Endpoints:
     def __init__(self, reader: Reader, folder: Path | None) -> None:
         self.reader = reader
         self.folder = folder or OWN_DIGITS
+        place = next(place for place in (self.folder, *self.folder.parents) if place.exists())
+        require(place.is_dir(), "own_digits", self.folder, f"a folder; {place} is a file")
         self.command = TEACH if folder is None else f"{TEACH} {shlex.quote(f'data.own_digits={folder}')}"
         self.receiving = asyncio.Semaphore(MAX_PICTURES)
         # one of each kind after the other: a drawing takes milliseconds and does not wait for a large picture

@@ -15,10 +15,10 @@ import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from digits.config.commands import DrawConfig
-from digits.errors import UserError, require
+from digits.errors import UserError
 from digits.files import resolved, shown
 from digits.reading.reader import Reader, digit_network_path
-from digits.web.app import OWN_DIGITS, application
+from digits.web.app import application
 
 LOCAL = ["127.0.0.1", "localhost", "[::1]"]
 """What a page that only this machine reaches is called; another site's, whose name was made to lead here, is not."""
@@ -30,12 +30,9 @@ def draw(config: DrawConfig) -> None:
     Raises:
         UserError: if there is no network to read with, no folder for drawings, or the address cannot be listened on.
     """
-    folder = OWN_DIGITS if config.own_digits is None else resolved(config.own_digits)
-    place = next(place for place in (folder, *folder.parents) if place.exists())
-    require(place.is_dir(), "own_digits", folder, f"a folder; {place} is a file")
     reader = Reader(digit_network_path(config.run, config.outputs_dir))
     with listen(config.host, config.port) as listener:
-        address = address_of(listener)
+        page, address = server(config, reader, listener), address_of(listener)
         sys.stdout.write(f"draw at {address} (Ctrl-C ends); {shown(reader.path)} reads it\n")
         if not is_local(listener):
             sys.stdout.write("whoever can reach this machine can draw there too, and save drawings\n")
@@ -43,11 +40,15 @@ def draw(config: DrawConfig) -> None:
         if config.open and not show(address):
             sys.stdout.write("open that address in a browser\n")
         with suppress(KeyboardInterrupt):
-            server(config, reader, listener).run([listener])
+            page.run([listener])
 
 
 def server(config: DrawConfig, reader: Reader, listener: socket.socket) -> uvicorn.Server:
-    """Make the server of the page."""
+    """Make the server of the page.
+
+    Raises:
+        UserError: if drawings cannot be saved in their folder.
+    """
     logging.getLogger("uvicorn.error").addFilter(_is_crash)
     folder = None if config.own_digits is None else resolved(config.own_digits)
     app = TrustedHostMiddleware(application(reader, folder), [*LOCAL, config.host] if is_local(listener) else ["*"])
