@@ -61,6 +61,10 @@ DOUBTFUL, SIGN = 0.65, 0.4
 """How sure both networks must be of several digits on a picture, on the mean over their sizes, or it shows something
 else; and how much what is rejected counts in it, which may be a sign between digits."""
 
+SPECK = 0.37
+"""How sure the two networks are at most, on the mean, of what is rejected and left out of the answer beside digits; where
+two digits touch, the page network alone is surer."""
+
 FEW, MANY = 3, 400
 """Digits that say something of how a page lies, as many as it must have when it is turned; more than the other are a
 texture, whose reading would take long."""
@@ -117,11 +121,12 @@ class Recognizer:
             digits = self._joined(page, digits)
             if self.rotate == "auto":
                 page, digits = self._turned(page, digits)
-        if self._is_doubtful(digits):
-            digits = [replace(digit, rejected=True) for digit in digits]
-        elif self.digits == "auto":
+        before = digits
+        if self.digits == "auto":
             digits = self._seen_again(page, digits)
-        return in_rows(digits, lambda digit: digit.place.box)
+        if self._is_doubtful(before) and (len(digits) == 1 or self._is_doubtful(digits)):
+            digits = [replace(digit, rejected=True) for digit in digits]
+        return in_rows(without_specks(digits), lambda digit: digit.place.box)
 
     def _places(self, page: Page) -> list[Found]:
         if self.digits == "auto" and len(page.digits) > 1:
@@ -206,6 +211,13 @@ def _sense(digits: list[Digit]) -> list[float]:
 def _mean_sense(digits: list[Digit]) -> float:
     """Return how sure both networks are of each digit on the mean, rejected ones as 0."""
     return sum(_sense(digits)) / max(1, len(digits))
+
+
+def without_specks(digits: list[Digit]) -> list[Digit]:
+    """Return the digits and what is rejected, but for specks; all where there are no digits."""
+    if all(digit.rejected for digit in digits):
+        return digits
+    return [digit for digit in digits if not digit.rejected or digit.confidence + digit.place.sureness > 2 * SPECK]
 
 
 def surest(digits: list[Digit], others: list[Digit]) -> list[Digit]:
