@@ -15,7 +15,7 @@ from digits.handwriting.grouping import USUAL_SIZE
 from digits.handwriting.page import find
 from digits.reading.explain import CAPTION, GAP, PANEL, explain
 from digits.reading.reader import SHIPPED, SHIPPED_PAGES, PageReader, Reader, shipped_page_network
-from digits.reading.recognize import Digit, Recognizer, Rows, surest
+from digits.reading.recognize import Digit, Recognizer, Rows, surest, without_specks
 
 Read = Callable[..., str]
 
@@ -71,6 +71,11 @@ def test_what_is_not_sure_is_seen_again_smaller_and_larger(read: Read, text: str
     assert read(page(row(text, left=40, step=step), size=(100 + step * len(text), 160), pen=pen)) == text
 
 
+@pytest.mark.parametrize(("text", "step"), [("0704", 54), ("44", 44)])
+def test_a_page_is_doubted_only_after_it_was_seen_again(read: Read, text: str, step: int) -> None:
+    assert read(page(row(text, left=40, step=step), size=(100 + step * len(text), 160), pen=14)) == text
+
+
 def test_a_turned_page_is_seen_again_as_it_was_turned(reader: Reader) -> None:
     upright = brightness(page(row("5150", left=40, step=50), size=(300, 160), pen=7))
     lying = np.ascontiguousarray(np.rot90(upright))
@@ -83,9 +88,11 @@ def test_a_turned_page_is_seen_again_as_it_was_turned(reader: Reader) -> None:
     assert [box.turned_back(1, *lying.shape) for box in boxes[0]] == boxes[1]
 
 
-def digit_of(answer: int, sure: float, left: int, width: int = 20, rejected: bool = False) -> Digit:
+def digit_of(
+    answer: int, sure: float, left: int, width: int = 20, rejected: bool = False, found: float = 1.0
+) -> Digit:
     probabilities = np.where(np.arange(10) == answer, sure, 0).astype(np.float32)
-    place = cast(Found, SimpleNamespace(sureness=1.0))
+    place = cast(Found, SimpleNamespace(sureness=found))
     return Digit(place, Box(0, left, 30, left + width), np.zeros((28, 28), np.float32), probabilities, rejected)
 
 
@@ -105,6 +112,13 @@ def digit_of(answer: int, sure: float, left: int, width: int = 20, rejected: boo
 )
 def test_in_each_place_the_surest_digits_are_read(before: list[Digit], again: list[Digit], read: str) -> None:
     assert "".join(sorted((digit.answer for digit in surest(before, again)), key=read.index)) == read
+
+
+def test_specks_beside_digits_are_left_out_and_what_is_surely_ink_is_not() -> None:
+    speck, ink = digit_of(1, 0.1, 40, rejected=True, found=0.5), digit_of(1, 0.1, 60, rejected=True, found=0.9)
+    digit = digit_of(7, 0.9, 0)
+    assert without_specks([digit, speck, ink]) == [digit, ink]
+    assert without_specks([speck]) == [speck]  # a picture without digits is answered with ?
 
 
 def test_two_parts_of_one_digit_are_one(reader: Reader) -> None:
