@@ -88,9 +88,7 @@ def test_a_turned_page_is_seen_again_as_it_was_turned(reader: Reader) -> None:
     assert [box.turned_back(1, *lying.shape) for box in boxes[0]] == boxes[1]
 
 
-def digit_of(
-    answer: int, sure: float, left: int, width: int = 20, rejected: bool = False, found: float = 1.0
-) -> Digit:
+def digit_of(answer: int, sure: float, left: int, width: int = 20, rejected: bool = False, found: float = 1.0) -> Digit:
     probabilities = np.where(np.arange(10) == answer, sure, 0).astype(np.float32)
     place = cast(Found, SimpleNamespace(sureness=found))
     return Digit(place, Box(0, left, 30, left + width), np.zeros((28, 28), np.float32), probabilities, rejected)
@@ -112,6 +110,20 @@ def digit_of(
 )
 def test_in_each_place_the_surest_digits_are_read(before: list[Digit], again: list[Digit], read: str) -> None:
     assert "".join(sorted((digit.answer for digit in surest(before, again)), key=read.index)) == read
+
+
+@pytest.mark.parametrize(
+    ("again", "read"),
+    [
+        ([digit_of(2, 0.9, 0), digit_of(4, 0.8, 20)], "24"),
+        ([digit_of(2, 0.99, 0), digit_of(4, 0.6, 20)], "8"),  # one of them is not surer
+        ([digit_of(2, 0.9, 0), digit_of(4, 0.8, 20, rejected=True)], "8"),
+        ([digit_of(3, 0.9, 0)], "8"),  # as many as before
+    ],
+)
+def test_a_wider_page_only_parts_digits(again: list[Digit], read: str) -> None:
+    before = [digit_of(8, 0.7, 0, 40)]
+    assert "".join(sorted(digit.answer for digit in surest(before, again, parting=True))) == read
 
 
 def test_specks_beside_digits_are_left_out_and_what_is_surely_ink_is_not() -> None:
@@ -244,8 +256,8 @@ class Unsure(Looking):
     ("signs", "size", "read", "again"),
     [
         # they make no sense on a side
-        ([*row("3474", top=20), *row("7347", top=130)], (300, 240), "3474/7347", 2),
-        ([("7", 30, 20)], (110, 120), "7", 2),  # too small for a page
+        ([*row("3474", top=20), *row("7347", top=130)], (300, 240), "3474/7347", 3),
+        ([("7", 30, 20)], (110, 120), "7", 3),  # too small for a page
         ([], (300, 240), "", 0),  # nothing is written on it
     ],
 )

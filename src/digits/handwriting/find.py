@@ -76,6 +76,8 @@ class Seen:
     """Height and width of the picture as it was before."""
     in_mnist_form: bool = False
     """Whether the digit network takes the ink as it is."""
+    stretch: float = 1.0
+    """Times as wide as the picture is, for its height."""
 
     @property
     def scale(self) -> float:
@@ -172,7 +174,11 @@ class Found:
             ink = mine.astype(np.float32)
         part = Box.around(ink > FAINT)
         top, left = rows.start, columns.start
-        return ink[part.slices], Box(top + part.top, left + part.left, top + part.bottom, left + part.right)
+        cropped = ink[part.slices]
+        if self.seen.stretch > 1:
+            size = (max(1, round(cropped.shape[1] / self.seen.stretch)), len(cropped))
+            cropped = np.asarray(Image.fromarray(cropped).resize(size, Image.Resampling.BOX))
+        return cropped, Box(top + part.top, left + part.left, top + part.bottom, left + part.right)
 
     def _around(self) -> tuple[slice, slice]:
         """Return where its ink can be: round its middle as far as its size says, and round what was seen of it."""
@@ -224,19 +230,19 @@ def _merged(by_size: Sequence[list[Found]]) -> list[Found]:
     return kept
 
 
-def look(brightness: Grey, side: int, network: PageNetwork) -> tuple[Seen, list[Found]]:
-    """Find the digits of a picture that is brought to so many pixels on its longer side."""
+def look(brightness: Grey, side: int, network: PageNetwork, stretch: float = 1.0) -> tuple[Seen, list[Found]]:
+    """Find the digits of a picture that is brought to so many pixels on its longer side, and then made wider."""
     height, width = brightness.shape
     scale = max(height, width) / side
-    size = (max(1, round(width / scale)), max(1, round(height / scale)))
-    kind = Image.Resampling.BOX if scale > 1 else Image.Resampling.BICUBIC
+    size = (max(1, round(stretch * width / scale)), max(1, round(height / scale)))
+    kind = Image.Resampling.BOX if scale > stretch else Image.Resampling.BICUBIC
     small = np.asarray(Image.fromarray(brightness).resize(size, kind)).clip(0, 255)
     rows, columns = small.shape
     padded = np.pad(small * np.float32(1 / 255), ((0, -rows % MULTIPLE), (0, -columns % MULTIPLE)), mode="edge")
     ink, votes = network(padded[None, None])
     of_digits, writing = ink[0, :, :rows, :columns]
     numbers, found = grouped(of_digits, votes[0])
-    seen = Seen(small, of_digits, writing, numbers, brightness.shape)
+    seen = Seen(small, of_digits, writing, numbers, brightness.shape, stretch=stretch)
     return seen, [digit for digit in (Found(seen, *group) for group in found) if digit.is_whole]
 
 

@@ -62,8 +62,8 @@ DOUBTFUL, SIGN = 0.65, 0.4
 else; and how much what is rejected counts in it, which may be a sign between digits."""
 
 SPECK = 0.37
-"""How sure the two networks are at most, on the mean, of what is rejected and left out of the answer beside digits; where
-two digits touch, the page network alone is surer."""
+"""How sure the two networks are at most, on the mean, of what is rejected and left out of the answer beside digits;
+where two digits touch, the page network alone is surer."""
 
 FEW, MANY = 3, 400
 """Digits that say something of how a page lies, as many as it must have when it is turned; more than the other are a
@@ -73,8 +73,9 @@ GLANCE, LITTLE = 256, 50
 """Pixels of the longer side of a picture with fewer digits, at which it must show more pixels of writing than that, as
 three digits of 12 pixels have, to be looked at turned."""
 
-AGAIN = (2**-0.25, 2**0.25)
-"""Times the size at which a page was seen best, half way to those beside it, at which it is seen again."""
+AGAIN = ((2**-0.25, 1.0), (2**0.25, 1.0), (1.1, 1.3))
+"""Times the size at which a page was seen best, and times as wide, at which it is seen again: half way to the sizes
+beside it, and with more room between digits that touch."""
 
 LARGE = 512
 """Pixels of the longer side, at which it was seen best, beyond which a page is not seen again: that would take long."""
@@ -167,22 +168,22 @@ class Recognizer:
             read = self._look(other, other.digits)
             sense = _sense(read)
             clearly = sum(sense) > CLEARLY * lying and _confidence(read) > CLEARLY * confidence
-            if len(sense) >= FEW and clearly and _mean_sense(read) > most:
+            if np.count_nonzero(sense) >= FEW and clearly and _mean_sense(read) > most:
                 best, most = (other, read), _mean_sense(read)
         return best
 
     def _seen_again(self, page: Page, digits: list[Digit]) -> list[Digit]:
-        """Return the digits of a page with an unsure one as they are surest, seen a little smaller and larger too."""
+        """Return the digits of a page with an unsure one as they are surest, seen smaller, larger and wider too."""
         sense, best = _sense(digits), page.seen[0]
         side = max(best.ink.shape)
-        if not sense or side > LARGE or best.in_mnist_form:
-            return digits
-        if len(sense) == len(digits) and min(sense) > SENSIBLE:
+        if not any(sense) or side > LARGE or best.in_mnist_form:
             return digits
         picture = turned(page.brightness, page.turns)
-        for times in AGAIN:
-            _, places = look(picture, round(times * side), self.page_network)
-            digits = surest(digits, self._look(page, places))
+        for times, stretch in AGAIN:
+            if min(_sense(digits)) > SENSIBLE:
+                break
+            _, places = look(picture, round(times * side), self.page_network, stretch)
+            digits = surest(digits, self._look(page, places), parting=stretch > 1)
         return digits
 
     def _look(self, page: Page, places: list[Found], turns: int = 0) -> list[Digit]:
@@ -204,12 +205,12 @@ class Recognizer:
 
 
 def _sense(digits: list[Digit]) -> list[float]:
-    """Return how sure both networks are of each digit that is not rejected, from 0 to 1."""
-    return [digit.confidence * digit.place.sureness for digit in digits if not digit.rejected]
+    """Return how sure both networks are of each digit, from 0 to 1, rejected ones as 0."""
+    return [0.0 if digit.rejected else digit.confidence * digit.place.sureness for digit in digits]
 
 
 def _mean_sense(digits: list[Digit]) -> float:
-    """Return how sure both networks are of each digit on the mean, rejected ones as 0."""
+    """Return how sure both networks are of each digit on the mean, as `_sense` has it."""
     return sum(_sense(digits)) / max(1, len(digits))
 
 
@@ -220,10 +221,11 @@ def without_specks(digits: list[Digit]) -> list[Digit]:
     return [digit for digit in digits if not digit.rejected or digit.confidence + digit.place.sureness > 2 * SPECK]
 
 
-def surest(digits: list[Digit], others: list[Digit]) -> list[Digit]:
+def surest(digits: list[Digit], others: list[Digit], parting: bool = False) -> list[Digit]:
     """Return the digits, with others in the places where both networks are surer of these.
 
-    What is in the place of nothing but rejected ones must be a digit more probably than not: it may be a sign.
+    What is in the place of nothing but rejected ones must be a digit more probably than not: it may be a sign. Others
+    for `parting` must be more than what is in their place, and each of them surer.
     """
     places: list[list[Digit]] = []
     for digit in digits + others:
@@ -232,7 +234,8 @@ def surest(digits: list[Digit], others: list[Digit]) -> list[Digit]:
     kept: list[Digit] = []
     for place in places:
         before, after = ([digit for digit in place if digit in those] for those in (digits, others))
-        surer = _mean_sense(after) > (_mean_sense(before) or 0.5)
+        sense = min(_sense(after), default=0.0) if parting else _mean_sense(after)
+        surer = sense > (_mean_sense(before) or 0.5) and (len(after) > len(before) or not parting)
         kept += after if before and surer else before
     return kept
 
