@@ -125,6 +125,7 @@ class Recognizer:
         before = digits
         if self.digits == "auto":
             digits = self._seen_again(page, digits)
+        # of what made no sense as several digits a single one is left by chance
         if self._is_doubtful(before) and (len(digits) == 1 or self._is_doubtful(digits)):
             digits = [replace(digit, rejected=True) for digit in digits]
         return in_rows(without_specks(digits), lambda digit: digit.place.box)
