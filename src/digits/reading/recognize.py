@@ -117,14 +117,12 @@ class Recognizer:
 
     def read(self, page: Page) -> Rows:
         """Read the digits of a page; no rows where there is no ink."""
-        digits = self._look(page, self._places(page))
+        digits = before = self._look(page, self._places(page))
         if self.digits == "auto":
             digits = self._joined(page, digits)
             if self.rotate == "auto":
                 page, digits = self._turned(page, digits)
-        before = digits
-        if self.digits == "auto":
-            digits = self._seen_again(page, digits)
+            before, digits = digits, self._seen_again(page, digits)
         # of what made no sense as several digits a single one is left by chance
         if self._is_doubtful(before) and (len(digits) == 1 or self._is_doubtful(digits)):
             digits = [replace(digit, rejected=True) for digit in digits]
@@ -175,9 +173,9 @@ class Recognizer:
 
     def _seen_again(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Return the digits of a page with an unsure one as they are surest, seen smaller, larger and wider too."""
-        sense, best = _sense(digits), page.seen[0]
+        best = page.seen[0]
         side = max(best.ink.shape)
-        if not any(sense) or side > LARGE or best.in_mnist_form:
+        if not any(_sense(digits)) or side > LARGE or best.in_mnist_form:
             return digits
         picture = turned(page.brightness, page.turns)
         for times, stretch in AGAIN:
