@@ -1,7 +1,7 @@
 """Read the digits that were found on pictures, and tell non-digits from digits."""
 
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, compress
 from statistics import fmean
 
 import numpy as np
@@ -11,6 +11,7 @@ from digits.handwriting.boxes import Box
 from digits.handwriting.find import OVERVIEW, SIDES, WRITTEN, Found, look
 from digits.handwriting.page import Page, find, in_rows, turned
 from digits.reading.reader import PageReader, Reader
+from digits.reading.signs import find_signs
 
 UNREADABLE = "?"
 """The answer where there is none; the reason says why."""
@@ -126,7 +127,8 @@ class Recognizer:
         # of what made no sense as several digits a single one is left by chance
         if self._is_doubtful(before) and (len(digits) == 1 or self._is_doubtful(digits)):
             digits = [replace(digit, rejected=True) for digit in digits]
-        return in_rows(without_specks(digits), lambda digit: digit.place.box)
+        rows = in_rows(without_specks(digits), lambda digit: digit.place.box)
+        return [_without_signs(row) for row in rows] if self.reject else rows
 
     def _places(self, page: Page) -> list[Found]:
         if self.digits == "auto" and len(page.digits) > 1:
@@ -218,6 +220,14 @@ def without_specks(digits: list[Digit]) -> list[Digit]:
     if all(digit.rejected for digit in digits):
         return digits
     return [digit for digit in digits if not digit.rejected or digit.confidence + digit.place.sureness > 2 * SPECK]
+
+
+def _without_signs(row: list[Digit]) -> list[Digit]:
+    """Return a row, with what was read as a 1 and is a slash or a bracket rejected."""
+    digits = [digit for digit in row if not digit.rejected]
+    strokes = [digit.place.cropped if digit.answer == "1" else None for digit in digits]
+    signs = list(compress(digits, find_signs([digit.place.box.height for digit in digits], strokes)))
+    return [replace(digit, rejected=digit.rejected or digit in signs) for digit in row]
 
 
 def surest(digits: list[Digit], others: list[Digit], parting: bool = False) -> list[Digit]:
