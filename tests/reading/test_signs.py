@@ -1,4 +1,4 @@
-"""Slashes and brackets are told from 1s by the row that they stand in."""
+"""Slashes, brackets, commas and degree signs are told from digits by the row that they stand in."""
 
 import numpy as np
 import pytest
@@ -38,6 +38,7 @@ SLASH, BRACKET, ONE = stroke(0.4), stroke(0, bow=-0.12), stroke(0.1)
         ([70, 28, 72], [None, ONE, None], "/"),  # a comma
         ([70, 28, 72, 28, 70], [ONE, SLASH, None, ONE, ONE], "//"),
         ([70, 40, 72], [None, ONE, None], ""),
+        ([70, 72, 28], [None, None, None], "/"),  # a degree sign
         ([28], [ONE], ""),
         ([70, 72, 72], [None, SLASH, None], ""),  # no higher than the digits
         ([84, 70], [SLASH, None], ""),  # not between digits
@@ -52,9 +53,7 @@ SLASH, BRACKET, ONE = stroke(0.4), stroke(0, bow=-0.12), stroke(0.1)
         ([], [], ""),
     ],
 )
-def test_a_bare_stroke_that_stands_out_of_its_row_is_a_sign(
-    heights: list[int], strokes: list[Array | None], signs: str
-) -> None:
+def test_what_stands_out_of_its_row_is_a_sign(heights: list[int], strokes: list[Array | None], signs: str) -> None:
     assert "/" * sum(find_signs(heights, strokes)) == signs
 
 

@@ -223,7 +223,7 @@ def without_specks(digits: list[Digit]) -> list[Digit]:
 
 
 def _without_signs(row: list[Digit]) -> list[Digit]:
-    """Return a row, with what was read as a 1 and is a slash or a bracket rejected."""
+    """Return a row with its signs rejected: slashes, brackets, commas and degree signs."""
     digits = [digit for digit in row if not digit.rejected]
     strokes = [digit.place.cropped if digit.answer == "1" else None for digit in digits]
     signs = list(compress(digits, find_signs([digit.place.box.height for digit in digits], strokes)))

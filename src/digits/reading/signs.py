@@ -1,5 +1,6 @@
-"""Tell slashes and brackets from 1s: each is a bare stroke, and by its row it is known which of them it is."""
+"""Tell slashes and brackets from 1s, and commas and degree signs from digits, by the row that they stand in."""
 
+import math
 from collections.abc import Sequence
 from statistics import median_high
 
@@ -23,31 +24,30 @@ TALLER = 1.05
 """Times the height of the row's highest digit that a slash or a bracket is at least."""
 
 SHORT = 0.45
-"""Times a row's median height that a comma is at most, and hardly any 1."""
+"""Times a row's median height that a digit is at least; of those on real pages the lowest is 0.47 times as high."""
 
 
 def find_signs(heights: Sequence[int], strokes: Sequence[Grey | None]) -> list[bool]:
-    """Return which of a row's digits are slashes, brackets or commas.
+    """Return which of a row's digits are signs.
 
     Slashes and brackets are bare strokes, higher than all else in the row, that lean and stand between others, or are
-    bowed. Their bounds are so that of the 1s on real pages none is such a one.
+    bowed. Commas and degree signs are far lower than the rest.
 
     Args:
         heights: of what was read in the row, from left to right, in pixels of the picture.
         strokes: the ink of each that was read as a 1, [height, width] in [0, 1], cropped to it; None for others.
     """
+    if not heights:
+        return []
     last = len(strokes) - 1
     shaped = [
         stroke is not None and _is_shaped_so(stroke, between=0 < place < last) for place, stroke in enumerate(strokes)
     ]
-    digits = [height for height, is_shaped in zip(heights, shaped, strict=True) if not is_shaped]
-    if not digits:
-        return [False] * len(strokes)
-    comma, higher = SHORT * median_high(digits), TALLER * max(digits)
-    return [
-        stroke is not None and (height < comma or (is_shaped and height > higher))
-        for height, stroke, is_shaped in zip(heights, strokes, shaped, strict=True)
-    ]
+    highest = max(
+        (height for height, is_shaped in zip(heights, shaped, strict=True) if not is_shaped), default=math.inf
+    )
+    low, high = SHORT * median_high(heights), TALLER * highest
+    return [height < low or (is_shaped and height > high) for height, is_shaped in zip(heights, shaped, strict=True)]
 
 
 def _is_shaped_so(stroke: Grey, between: bool) -> bool:
