@@ -3,7 +3,7 @@
 import numpy as np
 
 from digits.handwriting.boxes import Box
-from digits.handwriting.morphology import Grey, connected, spread
+from digits.handwriting.morphology import Grey, Mask, connected, spread
 
 INKED = 0.3
 """How much ink a pixel of a stroke has at least."""
@@ -26,12 +26,10 @@ def without_ring(ink: Grey) -> Grey:
         return ink
     part = Box.around(drawn).slices
     inked = drawn[part]
-    rim = np.ones_like(inked)
-    rim[1:-1, 1:-1] = False
-    ring = connected(inked & rim, inked, inked.size)
-    rest = inked & ~ring
-    if not rest.any():
+    if not _loose(inked[::2, ::2]).any():  # which is faster to see at half the size
         return ink
+    rest = _loose(inked)
+    ring = inked & ~rest
     before = [np.logical_or.accumulate(ring, axis) for axis in (0, 1)]
     behind = [np.flip(np.logical_or.accumulate(np.flip(ring, axis), axis), axis) for axis in (0, 1)]
     inside = rest & (np.sum(before + behind, axis=0) >= SIDES)
@@ -40,3 +38,10 @@ def without_ring(ink: Grey) -> Grey:
     kept = np.zeros_like(drawn)
     kept[part] = connected(inside, rest, rest.size)
     return np.where(spread(kept, 3), ink, 0).astype(np.float32)
+
+
+def _loose(inked: Mask) -> Mask:
+    """Return what hangs together with no edge."""
+    rim = np.ones_like(inked)
+    rim[1:-1, 1:-1] = False
+    return inked & ~connected(inked & rim, inked, inked.size)
