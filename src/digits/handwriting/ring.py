@@ -1,4 +1,4 @@
-"""Take the ring away that somebody drew round a digit, which the page network takes for a part of it."""
+"""Remove the ring that somebody drew round a digit, which the page network takes for a part of it."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ INKED = 0.3
 HIGH = 0.4
 """Times the height of a ring that what stands in it is at least, or it is a speck in a 0."""
 
-SIDES = 3
+SURROUNDED = 3
 """On how many sides of what stands in it there is ring: a part of a ring may be taken for another digit's."""
 
 
@@ -32,7 +32,7 @@ def without_ring(ink: Grey) -> Grey:
     ring = inked & ~rest
     before = [np.logical_or.accumulate(ring, axis) for axis in (0, 1)]
     behind = [np.flip(np.logical_or.accumulate(np.flip(ring, axis), axis), axis) for axis in (0, 1)]
-    inside = rest & (np.sum(before + behind, axis=0) >= SIDES)
+    inside = rest & (np.sum(before + behind, axis=0) >= SURROUNDED)
     if inside.any(axis=1).sum() < HIGH * len(ring):
         return ink
     kept = np.zeros_like(drawn)

@@ -227,7 +227,7 @@ def _without_signs(row: list[Digit]) -> list[Digit]:
     digits = [digit for digit in row if not digit.rejected]
     strokes = [digit.place.cropped if digit.answer == "1" else None for digit in digits]
     signs = list(compress(digits, find_signs([digit.place.box.height for digit in digits], strokes)))
-    return [replace(digit, rejected=digit.rejected or digit in signs) for digit in row]
+    return [replace(digit, rejected=True) if digit in signs else digit for digit in row]
 
 
 def surest(digits: list[Digit], others: list[Digit], parting: bool = False) -> list[Digit]:

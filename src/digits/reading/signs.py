@@ -1,4 +1,4 @@
-"""Tell slashes and brackets from 1s, and commas and degree signs from digits, by the row that they stand in."""
+"""Find the slashes, brackets, commas and degree signs among what was read in a row: by that row they are known."""
 
 import math
 from collections.abc import Sequence
