@@ -28,6 +28,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("data.train_size=55001", "data.train_size=55001: must be 1 to 55000"),
         ("trainer.accelerator=tpu", "trainer.accelerator=tpu: must be one of auto, cpu, gpu"),
         ("model=sigmoid,lenet5", "model=sigmoid,lenet5: is several values; add -m"),
+        ("model=[lenet5,sigmoid]", "model=[lenet5,sigmoid]: is a list; a group takes one name, such as model=lenet5"),
         ("trainer.early_stopping.patience=0", "trainer.early_stopping.patience=0: must be 1 or above, or null"),
         ("trainer.early_stopping=3", "trainer.early_stopping=3: must be a group of settings"),
         ("seed=-1", "seed=-1: must be 0 to"),

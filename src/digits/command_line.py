@@ -1,7 +1,6 @@
 """What every entry point shares: settings checked, a user's mistake answered in one line, paths taken as typed."""
 
 import difflib
-import errno
 import os
 import re
 import sys
@@ -19,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
 from digits.config.train import GROUPS, TrainConfig
-from digits.errors import UserError, require
+from digits.errors import UserError, refused_files, require
 from digits.files import ROOT, project_path
 
 PATH_SETTINGS = (
@@ -63,9 +62,6 @@ ALIASES = {
     "wd": "optimizer.weight_decay",
 }
 """What other programs call settings."""
-
-REFUSALS = {errno.EACCES, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOSPC, errno.EROFS}
-"""Errors that a user can mend and our code cannot: no permission, no room, a name that is too long."""
 
 EXIT_PIPE_CLOSED = 141
 """The exit code where nobody reads the output any more: 128 and the number of SIGPIPE, which Windows has not."""
@@ -137,6 +133,10 @@ def _check_arguments(schema: type) -> None:
         setting = _meant(key, schema) or f"SETTING={value}"
         fail(f"{flag}: there is no such flag; a setting is written without dashes, such as {_assigned(setting, value)}")
     for word in arguments.overrides:
+        group, _, value = word.partition("=")
+        is_group = group.isidentifier() and (ROOT / "conf" / group).is_dir()
+        if is_group and value.startswith("[") and group != "experiment":
+            fail(f"{word}: is a list; a group takes one name, such as {group}={value[1:-1].partition(',')[0]}")
         if "=" not in word and not word.startswith("~"):
             meant = _meant(word, schema)
             example = _assigned(meant, "VALUE") if meant else f"{fields(schema)[0].name}={word}"
@@ -145,17 +145,6 @@ def _check_arguments(schema: type) -> None:
 
 def _assigned(setting: str, value: str) -> str:
     return setting if "=" in setting else f"{setting}={value}"
-
-
-@contextmanager
-def refused_files() -> Iterator[None]:
-    """Turn what the system refuses to do with a file into a UserError, wherever that comes up."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in REFUSALS:
-            raise
-        raise UserError(f"{error.filename or 'the disk'}: {error.strerror}") from error
 
 
 @contextmanager

@@ -1,7 +1,11 @@
-"""The one error that a user can cause, and the check that raises it."""
+"""The one error that a user can cause, and what raises it."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+REFUSALS = {errno.EACCES, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOSPC, errno.EROFS}
+"""Errors that a user can mend and our code cannot: no permission, no room, a name that is too long."""
 
 
 class UserError(Exception):
@@ -34,3 +38,14 @@ def renamed_setting(name: str, to: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(str(error).replace(f"{name}=", f"{to}=", 1)) from error
+
+
+@contextmanager
+def refused_files() -> Iterator[None]:
+    """Turn what the system refuses to do with a file into a UserError, wherever that comes up."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        raise UserError(f"{error.filename or 'the disk'}: {error.strerror}") from error

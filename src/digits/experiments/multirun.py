@@ -18,9 +18,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, read_write
 
 from digits import runs
-from digits.command_line import one_line_errors, quoted, refused_files
+from digits.command_line import one_line_errors, quoted
 from digits.config.train import WITHOUT_INFLUENCE, TrainConfig
-from digits.errors import UserError, require
+from digits.errors import UserError, refused_files, require
 from digits.files import ROOT, csv_text, file_errors, markdown_table, new_folder, short_name, write_text
 
 NOTES = "jobs"
