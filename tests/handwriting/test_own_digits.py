@@ -101,7 +101,7 @@ def test_a_run_learns_them_from_where_the_network_stood(
     for _ in range(4):  # somebody's 1s
         own_digits.save(own, 1, np.frombuffer(drawn("7"), dtype=np.uint8).reshape(SIDE, SIDE))
     (own / "7_1.png").unlink()
-    typed = ["experiment=my_hand", "start_from=shipped", f"data.own_digits={own}", "data.steps_per_epoch=60"]
+    typed = ["experiment=my_hand", "start_from=shipped", f"data.own_digits={own}", "data.steps_per_epoch=100"]
     folder = train_tiny(*typed, "data.synthetic_count=40", "optimizer.learning_rate=1e-3")
     figures = json.loads((folder / "metrics.json").read_text())
     assert figures["own_digits/accuracy"] == 1

@@ -40,8 +40,8 @@ FAINT = 0.15
 JITTER = 0.022
 """Standard deviation by which each point strays, in heights of the box."""
 
-LIKE_NO_DIGIT = (*"adfhkmnprtuvwxyT", "sigma", "phi", "delta", "pi")
-"""Letters that nobody takes for a digit."""
+LIKE_NO_DIGIT = (*"adfhkmnprtuvwxyT", "sigma", "phi", "delta", "pi", "less", "greater", "dollar", "euro")
+"""Letters and signs that nobody takes for a digit."""
 
 NEGATIVES = {**OTHERS, **{name: LETTERS[name] for name in LIKE_NO_DIGIT}}
 """Letters and signs that the network learns to be unsure of."""
