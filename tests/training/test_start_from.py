@@ -108,6 +108,8 @@ def test_the_network_cannot_be_called_another() -> None:
     typed = ["model=sigmoid", "start_from=shipped"]
     with pytest.raises(UserError, match=r"model=sigmoid: start_from=shipped is another network, .*lenet5.*; leave"):
         resume.with_network(settings(*typed), typed)
+    with pytest.raises(UserError, match=r"another network, model=lenet5; leave it out$"):
+        resume.with_network(settings(*typed), typed)
     typed = ["model=lenet5", "start_from=shipped"]
     assert resume.with_network(settings(*typed), typed).model == settings().model
 

@@ -165,7 +165,11 @@ def with_network(settings: TrainConfig, overrides: list[str]) -> TrainConfig:
     for override in overrides:
         group = override.lstrip("+~").partition("=")[0].partition(".")[0]
         if group == "model" and settings.model != model:
-            raise UserError(f"{override}: start_from={asked} is another network, {asdict(model)}; leave it out")
+            its, typed = asdict(model), asdict(settings.model)
+            same_name = its["name"] == typed["name"]
+            differing = [f"model.{key}={its[key]}" for key in its if same_name and its[key] != typed[key]]
+            network = ", ".join(differing or [f"model={its['name']}"])
+            raise UserError(f"{override}: start_from={asked} is another network, {network}; leave it out")
     place = "shipped" if path == SHIPPED else str(path.parent)
     return replace(settings, model=model, start_from=place if asked == "auto" else asked)
 
