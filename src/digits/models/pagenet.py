@@ -44,14 +44,9 @@ class PageNet(nn.Module):
             values = block(F.max_pool2d(values, 2) if number else values)
             levels.append(values)
         for number in reversed(range(len(self.up))):
-            values = self.up[number](torch.cat([_doubled(values), levels[number]], dim=1))
+            # by the nearest, whose gradient is deterministic on a GPU too (torch.use_deterministic_algorithms)
+            values = self.up[number](torch.cat([F.interpolate(values, scale_factor=2), levels[number]], dim=1))
         return F.pixel_shuffle(cast(Tensor, self.ink(values)), 2), cast(Tensor, self.votes(values))
-
-
-def _doubled(values: Tensor) -> Tensor:
-    """Return each place four times; torch's own way has no deterministic gradient on a GPU."""
-    wide = torch.stack([values, values], dim=4).flatten(3)
-    return torch.stack([wide, wide], dim=3).flatten(2, 3)
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:

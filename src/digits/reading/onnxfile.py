@@ -38,8 +38,8 @@ OF_PICTURES = """
     Equal Erf Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GroupNormalization
     HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less Log LogSoftmax MatMul Max
     MaxPool Mean Min Mul Neg Not Or PRelu Pad Pow ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceSum
-    Relu Reshape Round Selu Shape Sigmoid Sign Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh
-    Transpose Unsqueeze Where
+    Relu Reshape Resize Round Selu Shape Sigmoid Sign Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum
+    Tanh Transpose Unsqueeze Where
 """
 """What networks that see pictures are made of."""
 
