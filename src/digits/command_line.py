@@ -134,9 +134,9 @@ def _check_arguments(schema: type) -> None:
         fail(f"{flag}: there is no such flag; a setting is written without dashes, such as {_assigned(setting, value)}")
     for word in arguments.overrides:
         group, _, value = word.partition("=")
-        is_group = group.isidentifier() and (ROOT / "conf" / group).is_dir()
-        if is_group and value.startswith("[") and group != "experiment":
-            fail(f"{word}: is a list; a group takes one name, such as {group}={value[1:-1].partition(',')[0]}")
+        if value.startswith("[") and group in all_settings(schema) and (ROOT / "conf" / group).is_dir():
+            one = value.strip("[]").partition(",")[0] or "NAME"
+            fail(f"{word}: is a list; a group takes one name, such as {group}={one}")
         if "=" not in word and not word.startswith("~"):
             meant = _meant(word, schema)
             example = _assigned(meant, "VALUE") if meant else f"{fields(schema)[0].name}={word}"
