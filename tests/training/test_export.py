@@ -108,16 +108,24 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, kind: str, capfd: p
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_computes_to_gigabytes_is_refused_when_it_is_asked(tmp_path: Path) -> None:
+MAKE_MUCH = {
+    "convolution": helper.make_node("Conv", ["image", "many"], ["large"], kernel_shape=[1, 1]),
+    "enlarging": helper.make_node("Resize", ["image", "", "scales"], ["large"], mode="nearest"),
+}
+
+
+@pytest.mark.parametrize("kind", MAKE_MUCH)
+def test_what_computes_to_gigabytes_is_refused_when_it_is_asked(tmp_path: Path, kind: str) -> None:
     nodes = [
-        helper.make_node("Conv", ["image", "many"], ["large"], kernel_shape=[1, 1]),
+        MAKE_MUCH[kind],
         helper.make_node("ReduceMax", ["large", "axes"], ["most"], keepdims=1),
         helper.make_node("Reshape", ["most", "shape"], ["one"]),
         helper.make_node("MatMul", ["one", "ten"], ["probabilities"]),
     ]
     many = np.zeros((1_000_000, 1, 1, 1), dtype=np.float32)  # of each of 784 pixels makes 3 GB
     shape, axes, ten = np.array([-1, 1]), np.array([1, 2, 3]), np.ones((1, 10), dtype=np.float32)
-    network(tmp_path / "model.onnx", nodes, many=many, axes=axes, shape=shape, ten=ten)
+    scales = np.array([1, 1, 1000, 1000], dtype=np.float32)
+    network(tmp_path / "model.onnx", nodes, many=many, scales=scales, axes=axes, shape=shape, ten=ten)
     found = Reader(tmp_path / "model.onnx")
     with pytest.raises(UserError, match=r"cannot be computed \(takes more than 2147483648 bytes of memory\)"):
         found.probabilities(np.zeros((1, 28, 28), dtype=np.float32))

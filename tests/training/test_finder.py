@@ -16,6 +16,7 @@ from test_killed import CHUNK, Kill, Killed
 from digits import runs
 from digits.data.synthetic import pages
 from digits.data.synthetic.writing import IGNORED
+from digits.models.pagenet import PageNet
 from digits.training.finder import digits_found, page_loss
 from digits.training.run import train
 
@@ -55,6 +56,12 @@ def test_a_killed_run_ends_as_an_undisturbed_one_which_leaves_a_network(
     ink, votes = session.run(["ink", "votes"], {"picture": picture})
     assert (ink.shape, votes.shape) == ((2, 2, 96, 160), (2, 3, 48, 80))
     assert 0 <= ink.min() <= ink.max() <= 1
+    network = PageNet().eval()
+    network.load_state_dict({key.removeprefix("network."): value for key, value in weights(whole, "best").items()})
+    with torch.no_grad():
+        logits, of_network = network(torch.from_numpy(picture))
+    np.testing.assert_allclose(ink, logits.sigmoid(), atol=1e-5)
+    np.testing.assert_allclose(votes, of_network, atol=1e-4)
     assert runs.finished(str(tmp_path)) == []  # it reads no digits
     figures = json.loads((whole / "metrics.json").read_text(encoding="utf-8"))
     assert {"train/loss", "val/loss", "val/precision", "val/recall"} < figures.keys()

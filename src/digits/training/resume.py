@@ -165,11 +165,11 @@ def with_network(settings: TrainConfig, overrides: list[str]) -> TrainConfig:
     for override in overrides:
         group = override.lstrip("+~").partition("=")[0].partition(".")[0]
         if group == "model" and settings.model != model:
-            its, typed = asdict(model), asdict(settings.model)
-            same_name = its["name"] == typed["name"]
-            differing = [f"model.{key}={its[key]}" for key in its if same_name and its[key] != typed[key]]
-            network = ", ".join(differing or [f"model={its['name']}"])
-            raise UserError(f"{override}: start_from={asked} is another network, {network}; leave it out")
+            differing = [f"model={model.name}"]
+            if model.name == settings.model.name:
+                typed = asdict(settings.model)
+                differing = [f"model.{key}={value}" for key, value in asdict(model).items() if value != typed[key]]
+            raise UserError(f"{override}: start_from={asked} is another network, {', '.join(differing)}; leave it out")
     place = "shipped" if path == SHIPPED else str(path.parent)
     return replace(settings, model=model, start_from=place if asked == "auto" else asked)
 
