@@ -106,10 +106,11 @@ def test_other_files_are_refused_in_one_line_and_leave_no_run(kind: str, tmp_pat
 
 def test_the_network_cannot_be_called_another() -> None:
     typed = ["model=sigmoid", "start_from=shipped"]
-    with pytest.raises(UserError, match=r"model=sigmoid: start_from=shipped is another network, .*lenet5.*; leave"):
+    with pytest.raises(
+        UserError, match=r"model=sigmoid: start_from=shipped is another network, .*lenet5.*; leave"
+    ) as caught:
         resume.with_network(settings(*typed), typed)
-    with pytest.raises(UserError, match=r"another network, model=lenet5; leave it out$"):
-        resume.with_network(settings(*typed), typed)
+    assert str(caught.value).endswith(" is another network, model=lenet5; leave it out")
     typed = ["model=lenet5", "start_from=shipped"]
     assert resume.with_network(settings(*typed), typed).model == settings().model
 

@@ -96,6 +96,8 @@ def test_a_trial_is_the_network_that_it_starts_from(command: Command, tiny: list
     assert (tmp_path / "outputs" / "sweeps" / "tiny" / "mlp" / "trial_0" / "model.onnx").exists()
     done = command("sweep", *tiny, outputs, first, "model=sigmoid", "study=other", "trials=1", code=2)
     assert f"error: model=sigmoid: {first} is another network" in done.err
+    done = command("train", *tiny, outputs, first, "model=mlp", "model.hidden=[8]", code=2)
+    assert done.err.endswith(f"error: model=mlp: {first} is another network, model.hidden=[9]; leave it out\n")
 
 
 def test_a_trial_whose_process_died_is_gone_on_with(
