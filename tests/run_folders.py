@@ -1,10 +1,11 @@
 """What a test reads in a run's folder."""
 
 import csv
-import json
 from pathlib import Path
 
 import torch
+
+from digits import runs
 
 CLOCK = ("train/images_per_second", "train/seconds")
 """What differs from run to run."""
@@ -36,5 +37,5 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def figures(folder: Path) -> dict[str, float]:
-    found: dict[str, float] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    found = runs.read_figures(folder)
     return {key: found[key] for key in found if key not in CLOCK}

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
 from digits.config.train import GROUPS, TrainConfig
-from digits.errors import UserError, refused_files, require
+from digits.errors import UserError, as_yaml, refused_files, require
 from digits.files import ROOT, project_path
 
 PATH_SETTINGS = (
@@ -215,9 +215,9 @@ def checked(config: DictConfig, schema: type[Schema]) -> Schema:
         raise UserError(f"{error.full_key}: not given; write {error.full_key}=...") from error
     except ValidationError as error:
         key = str(error.full_key)
-        value = OmegaConf.select(config, key)
-        right = _kind(all_settings(schema)[key.partition("[")[0]])  # of a list, not of its one value
-        raise UserError(f"{key}={'null' if value is None else value}: must be {right}") from error
+        value = as_yaml(OmegaConf.select(config, key))
+        right = _kind(all_settings(schema).get(key.partition("[")[0], str))  # of a list, not of its one value
+        raise UserError(f"{key}={value}: must be {right}") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
 
@@ -247,7 +247,10 @@ def _unknown(key: str, schema: type) -> str:
     known = all_settings(schema)
     group, _, setting = key.rpartition(".")
     if key in known:
-        owners = [name for name, settings in GROUPS[group].items() if setting in get_type_hints(settings)]
+        settings_of = GROUPS.get(group, {})
+        owners = [name for name, settings in settings_of.items() if setting in get_type_hints(settings)]
+        if not owners:
+            return f"{typed}: this config has no {key}; write +{key}=VALUE"
         return f"{typed}: this {group} has no {setting}; it is a setting of {group}={' or '.join(owners)}"
     if meant := _meant(key, schema):
         return f"{typed}: there is no setting {key}; did you mean {meant}?"

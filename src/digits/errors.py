@@ -22,7 +22,12 @@ class DivergedError(UserError):
 def require(condition: bool, key: str, value: object, expected: str) -> None:
     """Raise a UserError that names the setting, its value and what is expected, unless the condition holds."""
     if not condition:
-        raise UserError(f"{key}={'null' if value is None else value}: must be {expected}")
+        raise UserError(f"{key}={as_yaml(value)}: must be {expected}")
+
+
+def as_yaml(value: object) -> object:
+    """Return a setting's value as it is written in a config."""
+    return "null" if value is None else value
 
 
 def raise_all(errors: Sequence[UserError]) -> None:

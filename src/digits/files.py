@@ -129,9 +129,9 @@ def new_folder(wanted: Path) -> Path:
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows, which all have the keys of the last one, as CSV with a header."""
+    """Return rows as CSV with a header of all their keys; what a row has not is empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, rows[-1], lineterminator="\n")
+    writer = csv.DictWriter(text, dict.fromkeys(key for row in rows for key in row), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -1,6 +1,7 @@
 """A run's folder: outputs/<model>/<date>_<time>/. A run is finished when its model.onnx is there, written last."""
 
 import csv
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -147,6 +148,12 @@ def _newest_first(outputs_dir: str, *patterns: str) -> list[Path]:
 def newest_finished(outputs_dir: str) -> Path | None:
     """Return the folder of the run that finished last, None if there is none."""
     return next(iter(finished(outputs_dir)), None)
+
+
+def read_figures(folder: Path) -> dict[str, float]:
+    """Read the metrics.json of a finished run: its last epoch's figures, and those of the test."""
+    figures: dict[str, float] = json.loads((folder / METRICS_JSON).read_text(encoding="utf-8"))
+    return figures
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:

@@ -1,6 +1,5 @@
 """Comparing: what is run, what is collected, and what the table says."""
 
-import json
 import re
 from pathlib import Path
 
@@ -9,6 +8,8 @@ from conftest import Command, Outcome
 from drawn_pages import page, row
 from PIL import Image
 from run_folders import table
+
+from digits import runs
 
 pytestmark = pytest.mark.slow
 
@@ -33,10 +34,7 @@ def test_what_is_not_there_is_run_and_what_is_there_is_collected(compare: Comman
     assert sorted(one.name for one in made.iterdir()) == ["comparison.png", "table.csv", "table.md"]
     found = table(made / "table.csv")
     assert [one["experiment"] for one in found] == ["model=sigmoid"]
-    single = [
-        json.loads((outputs / "sigmoid" / f"model_sigmoid_seed{seed}" / "metrics.json").read_text(encoding="utf-8"))
-        for seed in (1, 2)
-    ]
+    single = [runs.read_figures(outputs / "sigmoid" / name) for name in names]
     accuracies = [one["test/accuracy"] for one in single]
     assert float(found[0]["test_accuracy"]) == pytest.approx(sum(accuracies) / 2, abs=1e-5)
     assert float(found[0]["test_accuracy_min"]) == pytest.approx(min(accuracies), abs=1e-5)
@@ -100,10 +98,16 @@ def test_a_run_whose_time_is_over_does_not_stop_the_others_and_a_long_row_has_a_
     assert [len(folder.name) for folder in folders if (folder / "model.onnx").exists()] == [150 + len("_seed1")]
 
 
-def test_a_run_that_fails_does_not_stop_the_others(compare: Command, tmp_path: Path) -> None:
-    rows = "experiments=[model=sigmoid data.own_fraction=0.1 data.own_digits=gone,model=sigmoid]"
-    outcome = compare(rows, "seeds=[1]", code=2)
-    assert "error: model=sigmoid data.own_fraction=0.1 data.own_digits=gone, seed 1: " in outcome.err
+def test_a_run_that_fails_does_not_stop_the_others_nor_does_one_without_validation(
+    compare: Command, tmp_path: Path, tiny: list[str]
+) -> None:
+    failing = "model=sigmoid data.val_size=9 data.own_fraction=0.1 data.own_digits=gone"
+    rows = f"experiments=[{failing},model=sigmoid data.val_size=256,model=sigmoid data.val_size=0]"
+    constant = [setting for setting in tiny if "val_size" not in setting]
+    outcome = compare(rows, "seeds=[1]", f"settings=[{','.join(constant)}]", code=2)
+    assert f"error: {failing}, seed 1: " in outcome.err
     assert "there is no such folder" in outcome.err
-    assert outcome.out.count("\n") == 3
-    assert len(table(tmp_path / "outputs" / "compare" / "table.csv")) == 1
+    assert outcome.out.count("\n") == 4
+    validated, other = table(tmp_path / "outputs" / "compare" / "table.csv")
+    assert 0 < float(validated["val_accuracy"]) < 1
+    assert other["val_accuracy"] == ""

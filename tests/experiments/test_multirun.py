@@ -17,7 +17,7 @@ def several(command: Command, tiny: list[str], tmp_path: Path) -> Command:
     """Run train.py -m on tiny data, into outputs/ of the test's folder."""
 
     def run(*arguments: str, code: int = 0) -> Outcome:
-        constant = [*tiny, f"outputs_dir={tmp_path / 'outputs'}", "trainer.accelerator=cpu"]
+        constant = [*tiny, f"outputs_dir={tmp_path / 'outputs'}"]
         return command("train", "-m", *arguments, *constant, code=code)
 
     return run
@@ -28,8 +28,11 @@ def table(outputs: Path) -> tuple[Path, list[dict[str, str]]]:
     return folder, run_folders.table(folder / "table.csv")
 
 
-def test_several_runs_have_a_folder_each_and_a_table(several: Command, tmp_path: Path) -> None:
-    done = several("model=sigmoid,mlp", "seed=2,-1", code=2)
+def test_several_runs_have_a_folder_each_and_a_table(
+    several: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = several("model=sigmoid,mlp", "seed=2,-1", "hydra.sweep.dir=outputs/sweeps/here", code=2)
     folder, rows = table(tmp_path / "outputs")
     assert [row["settings"] for row in rows[:2]] == ["model=sigmoid seed=2", "model=sigmoid seed=-1"]
     assert [bool(row["folder"]) for row in rows] == [True, False, True, False]

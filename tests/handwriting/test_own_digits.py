@@ -1,6 +1,5 @@
-"""Pictures of one's own: read to train on, mixed in by their share and weight, and learnt."""
+"""Pictures of one's own: read to train on, mixed in by their share, and learnt."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hand import STROKES
 from PIL import Image
 from web_page import drawn
 
+from digits import runs
 from digits.data.datamodule import MNISTDataModule
 from digits.data.synthetic.strokes import NON_DIGIT
 from digits.errors import UserError
@@ -103,7 +103,7 @@ def test_a_run_learns_them_from_where_the_network_stood(
     (own / "7_1.png").unlink()
     typed = ["experiment=my_hand", "start_from=shipped", f"data.own_digits={own}", "data.steps_per_epoch=100"]
     folder = train_tiny(*typed, "data.synthetic_count=40", "optimizer.learning_rate=1e-3")
-    figures = json.loads((folder / "metrics.json").read_text())
+    figures = runs.read_figures(folder)
     assert figures["own_digits/accuracy"] == 1
     assert figures["test/accuracy"] > 0.98
     assert f"of 14 pictures in {own} are left out: not one digit" in capfd.readouterr().err

@@ -1,6 +1,5 @@
 """model.onnx: what the training side writes is what the reading side gets, and other files are refused."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from conftest import settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from digits import runs
 from digits.data import mnist
 from digits.errors import UserError
 from digits.models.build import build_network
@@ -31,7 +31,7 @@ def test_it_gives_what_the_network_gives(finished: Path, data_dir: Path) -> None
     checkpoints.restore(model, config.model, finished / "checkpoints" / "best.ckpt")
     images = mnist.read(data_dir, train=False)[0][:500].float() / 255
     with torch.no_grad():
-        temperature = json.loads((finished / "metrics.json").read_text())["val/temperature"]
+        temperature = runs.read_figures(finished)["val/temperature"]
         expected = (model(images[:, None]) / temperature).softmax(dim=1).numpy()
     found = Reader(finished / "model.onnx").probabilities(images.numpy())
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -41,7 +41,7 @@ def test_it_says_what_it_is(finished: Path) -> None:
     found = onnxruntime.InferenceSession(finished / "model.onnx").get_modelmeta().custom_metadata_map
     assert found["model"] == "lenet5"
     assert "train_size: 6000" in found["config"]
-    figures = json.loads((finished / "metrics.json").read_text())
+    figures = runs.read_figures(finished)
     assert 0.8 < float(found["test/accuracy"]) < 1
     assert {tag: float(found[tag]) for tag in found if "/" in tag}.items() <= figures.items()
     assert found["seed"] == "1"
@@ -188,18 +188,12 @@ def test_a_threshold_that_is_no_probability_is_refused(tmp_path: Path, threshold
 
 @pytest.mark.parametrize("value", [float("nan"), -1.0, 40.0])
 def test_what_gives_no_probabilities_is_refused(tmp_path: Path, value: float) -> None:
-    fill = onnx.helper.make_tensor("fill", onnx.TensorProto.FLOAT, [1, 10], [value] * 10)
     nodes = [
-        onnx.helper.make_node("Constant", [], ["axes"], value_ints=[2, 3]),
-        onnx.helper.make_node("ReduceMax", ["image", "axes"], ["most"], keepdims=0),
-        onnx.helper.make_node("Mul", ["most", "zero"], ["none"]),
-        onnx.helper.make_node("Add", ["none", "fill"], ["probabilities"]),
+        helper.make_node("ReduceMax", ["image", "axes"], ["most"], keepdims=0),
+        helper.make_node("Mul", ["most", "zero"], ["none"]),
+        helper.make_node("Add", ["none", "fill"], ["probabilities"]),
     ]
-    zero = onnx.helper.make_tensor("zero", onnx.TensorProto.FLOAT, [1], [0.0])
-    image = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["N", 1, 28, 28])
-    output = onnx.helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, ["N", 10])
-    graph = onnx.helper.make_graph(nodes, "other", [image], [output], [zero, fill])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
-    onnx.save(model, tmp_path / "model.onnx")
+    fill = np.full((1, 10), value, dtype=np.float32)
+    network(tmp_path / "model.onnx", nodes, axes=np.array([2, 3]), zero=np.zeros(1, dtype=np.float32), fill=fill)
     with pytest.raises(UserError, match="gives what are no probabilities; must be 0 to 1, with a sum of 1 at most"):
         Reader(tmp_path / "model.onnx").probabilities(np.zeros((3, 28, 28), dtype=np.float32))

@@ -1,6 +1,5 @@
 """The page network's training: what its loss wants, what counts as found, and a run that goes on."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +62,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one_which_leaves_a_network(
     np.testing.assert_allclose(ink, logits.sigmoid(), atol=1e-5)
     np.testing.assert_allclose(votes, of_network, atol=1e-4)
     assert runs.finished(str(tmp_path)) == []  # it reads no digits
-    figures = json.loads((whole / "metrics.json").read_text(encoding="utf-8"))
+    figures = runs.read_figures(whole)
     assert {"train/loss", "val/loss", "val/precision", "val/recall"} < figures.keys()
     events = EventAccumulator(str(whole)).Reload()
     assert set(events.Tags()["images"]) == {"data/pages", "val/ink"}

@@ -56,7 +56,7 @@ def killed(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(100))
 
     def start(places: list[tuple[str, int]], *overrides: str) -> Path:
-        typed = [*tiny, f"outputs_dir={tmp_path / 'killed'}", "trainer.accelerator=cpu", *overrides]
+        typed = [*tiny, f"outputs_dir={tmp_path / 'killed'}", *overrides]
         for place in places:
             with pytest.raises(Killed):
                 fitted(typed, [Kill(*place)])

@@ -192,7 +192,7 @@ DAMAGE: dict[str, tuple[str, Callable[[bytes], bytes | None], str]] = {
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) -> Path:
     """A finished run to damage copies of."""
-    typed = [*tiny, "model=sigmoid", f"outputs_dir={tmp_path_factory.mktemp('outputs')}", "trainer.accelerator=cpu"]
+    typed = [*tiny, "model=sigmoid", f"outputs_dir={tmp_path_factory.mktemp('outputs')}"]
     return train(settings(*typed), typed)
 
 

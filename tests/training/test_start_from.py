@@ -71,7 +71,6 @@ def test_a_run_that_goes_on_does_not_start_anew(fit_tiny: Train, tmp_path: Path)
 
 def changed(path: Path, **metadata: str) -> Path:
     model = onnx.load(SHIPPED)
-    del model.metadata_props[:]
     onnx.helper.set_model_props(model, metadata)
     onnx.save(model, path)
     return path
@@ -106,11 +105,9 @@ def test_other_files_are_refused_in_one_line_and_leave_no_run(kind: str, tmp_pat
 
 def test_the_network_cannot_be_called_another() -> None:
     typed = ["model=sigmoid", "start_from=shipped"]
-    with pytest.raises(
-        UserError, match=r"model=sigmoid: start_from=shipped is another network, .*lenet5.*; leave"
-    ) as caught:
+    said = "^model=sigmoid: start_from=shipped is another network, model=lenet5; leave it out$"
+    with pytest.raises(UserError, match=said):
         resume.with_network(settings(*typed), typed)
-    assert str(caught.value).endswith(" is another network, model=lenet5; leave it out")
     typed = ["model=lenet5", "start_from=shipped"]
     assert resume.with_network(settings(*typed), typed).model == settings().model
 

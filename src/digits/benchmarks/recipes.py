@@ -1,7 +1,6 @@
 """Whole runs, as train.py makes them: how accurate and how long; and whether a run is the same when repeated."""
 
 import itertools
-import json
 import re
 from pathlib import Path
 from statistics import fmean
@@ -33,7 +32,7 @@ def recipes(where: list[str], outputs: Path, report: Report) -> str:
         accuracies, seconds, captures = [], [], []
         for seed in range(1, seeds + 1):
             folder = _trained([recipe, *where, f"seed={seed}"], outputs)
-            metrics = json.loads((folder / runs.METRICS_JSON).read_text(encoding="utf-8"))
+            metrics = runs.read_figures(folder)
             accuracies.append(100 * metrics.get("test/accuracy", metrics.get("val/recall", 0.0)))
             seconds.append(sum(row["train/seconds"] for row in runs.read_metrics(folder)))
             captures.append(_seconds_to_capture(folder))

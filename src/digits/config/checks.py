@@ -63,7 +63,7 @@ OutputsDir = Annotated[str, not_empty("a folder")]
 """Where all runs are."""
 
 
-def distinct(expected: str, choices: Callable[[Any], bool] = bool) -> Rule:
+def distinct(expected: str, choices: Callable[[Any], bool]) -> Rule:
     """Return the rule for a list with at least one value, each a choice and none there twice."""
     return Rule(lambda values: 0 < len(values) == len(set(values)) and all(map(choices, values)), expected)
 

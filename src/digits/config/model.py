@@ -44,7 +44,7 @@ class MLPConfig(ModelConfig):
             fit, expected = self.spread is not None and 0 < self.spread < math.inf, "above 0 and finite"
         else:
             fit, expected = self.spread is None, f"null with model.initialisation={self.initialisation}"
-        require(fit, "model.spread", "null" if self.spread is None else self.spread, expected)
+        require(fit, "model.spread", self.spread, expected)
         ends = [0.0, 1.0] if self.input_range is None else self.input_range
         expected = "two finite numbers, black and white, such as [0, 1], or null"
         require(len(ends) == 2 and -math.inf < ends[0] < ends[1] < math.inf, "model.input_range", ends, expected)

@@ -16,7 +16,7 @@ from digits.config.model import (
     ScheduleConfig,
     SGDConfig,
 )
-from digits.errors import UserError, require
+from digits.errors import UserError, as_yaml, require
 from digits.files import resolved
 from digits.runs import PAGES
 
@@ -130,7 +130,7 @@ class TrainConfig(Settings):
             "optimizer": (self.optimizer.name, not isinstance(self.optimizer, LBFGSConfig)),
         }
         for key, (value, fit) in possible.items():
-            require(fit, "trainer.strategy", "ddp", f"auto with {key}={value}")
+            require(fit, "trainer.strategy", "ddp", f"auto with {key}={as_yaml(value)}")
 
 
 def result_settings(settings: TrainConfig) -> dict[str, Any]:

@@ -9,17 +9,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from digits.config.data import DistortionConfig
-
-SIDE = 28
-"""Pixels."""
+from digits.formats.images import SIDE
 
 SIGMA = 4.0
 """Pixels over which elastic displacements are alike (Simard, Steinkraus, Platt 2003, section 2)."""
 
 
 DistortionParams = tuple[Tensor, ...]
-"""What a mini-batch is distorted by: for each image an amount from 0 to 1 of each kind, float32 [N, 7], and where there
-is elastic displacement its noise, float32 [N, 2, nodes, nodes]."""
+"""What a mini-batch is distorted by: for each image an amount of each kind, float32 [N, 7], 0.5 for none, 0 to 1 at a
+strength of 1; and where there is elastic displacement its noise, float32 [N, 2, nodes, nodes]."""
 
 
 class Distortion:

@@ -1,8 +1,8 @@
 """Images as chunks of mini-batches that lie in memory, on the device, as the bytes they are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -65,15 +65,13 @@ class Chunk:
 
     def clone(self) -> "Chunk":
         """Return a copy in memory of its own."""
-        images, labels, indices = (tensor.clone() for tensor in (self.images, self.labels, self.indices))
         params = tuple(tuple(tensor.clone() for tensor in params) for params in self.params)
-        return replace(self, images=images, labels=labels, indices=indices, params=params)
+        return self._each(Tensor.clone, params=params)
 
     def part(self, steps: slice) -> "Chunk":
         """Return some of its mini-batches, from `steps.start` to before `steps.stop`."""
         own = slice(steps.start * self.batch_size, steps.stop * self.batch_size)
-        images, labels, indices = (tensor[own] for tensor in (self.images, self.labels, self.indices))
-        return replace(self, images=images, labels=labels, indices=indices, params=self.params[steps])
+        return self._each(lambda tensor: tensor[own], params=self.params[steps])
 
     def slice_of(self, rank: int, processes: int) -> "Chunk":
         """Return a process's slice of each mini-batch: every `processes`-th image, from `rank` on."""
@@ -81,11 +79,9 @@ class Chunk:
         places = torch.arange(len(self.labels), device=self.labels.device)
         own = torch.cat([places[start : start + self.batch_size][rank::processes] for start in starts])
         params = tuple(tuple(tensor[rank::processes] for tensor in params) for params in self.params)
-        return Chunk(
-            self.images[own],
-            self.labels[own],
-            self.indices[own],
-            self.batch_size // processes,
-            self.distortion,
-            params,
-        )
+        return self._each(lambda tensor: tensor[own], batch_size=self.batch_size // processes, params=params)
+
+    def _each(self, change: Callable[[Tensor], Tensor], **others: Any) -> "Chunk":
+        """Return it with its images, labels and indices changed, and others of its parts."""
+        images, labels, indices = map(change, (self.images, self.labels, self.indices))
+        return replace(self, images=images, labels=labels, indices=indices, **others)

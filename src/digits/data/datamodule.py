@@ -66,32 +66,23 @@ class MNISTDataModule(L.LightningDataModule):
         self.ranked: tuple[int, Tensor] | None = None
         """An epoch, and the losses before it, by which its images were chosen."""
 
-    def prepare_data(self) -> None:
-        """Unpack or download MNIST's files, where they are not there yet.
-
-        Raises:
-            UserError: if they cannot be had.
-        """
-        if self.config.path is None and not hasattr(self, "train_set"):
-            mnist.prepare(self.folder)
-
     def setup(self, stage: str) -> None:
         """Read and split the images, for all stages together; Lightning asks again for each.
 
         Raises:
-            UserError: if they are not as they must be, or are fewer than the settings ask for.
+            UserError: if they cannot be had, are not as they must be, or are fewer than the settings ask for.
         """
         if hasattr(self, "train_set"):
             return
-        self.prepare_data()
         config = self.config
         train, test = self._read()
         held_out, used = split(train.labels.numpy(), config.val_size, config.train_size)
         parts = [Batch(train.images[used], train.labels[used])]
-        per_batch = min(config.mnist_per_batch or len(used), len(used))
+        shared_out = len(used) - len(used) % self.processes
+        per_batch = min(config.mnist_per_batch or shared_out, shared_out)
         self.shares = [Share(range(len(used)), per_batch, self.processes)]
         if config.own_fraction:  # before all that takes long
-            folder = Path(config.own_digits or self.folder / "own_digits")
+            folder = Path(config.own_digits or own_digits.FOLDER)
             self.own = _tensors(own_digits.read(folder, shipped_page_network()))
         if config.synthetic_fraction:
             self._add(parts, self._drawn("digits"), config.synthetic_fraction)
@@ -106,6 +97,7 @@ class MNISTDataModule(L.LightningDataModule):
     def _read(self) -> tuple[Batch, Batch]:
         """Return the training and the test images."""
         if self.config.path is None:
+            mnist.prepare(self.folder)
             return mnist.read(self.folder, train=True), mnist.read(self.folder, train=False)
         train, test = sources.read(self.config.path, self.config.test_path, self.config.test_size)
         self.config.check_fits(len(train.images))

@@ -1,7 +1,6 @@
 """Compare experiments: make the runs that are not there, and lay their figures beside each other."""
 
 import itertools
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -62,8 +61,7 @@ class Row:
     @cached_property
     def metrics(self) -> list[dict[str, float]]:
         """The final figures of each run."""
-        files = [folder / runs.METRICS_JSON for folder in self.folders.values()]
-        return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+        return [runs.read_figures(folder) for folder in self.folders.values()]
 
     @cached_property
     def epochs(self) -> list[list[dict[str, float]]]:

@@ -85,7 +85,7 @@ class Summary(Callback):
         """Make the multirun's folder, and let processes that a launcher starts find this package."""
         known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys((str(ROOT / "src"), *filter(None, known))))
-        wanted = Path(config.hydra.sweep.dir)
+        wanted = Path(config.hydra.sweep.dir).absolute()  # as the runs' folders are
         with one_line_errors(), file_errors(wanted):
             folder = new_folder(wanted)  # another multirun may have started in the same second
         with read_write(config):
@@ -149,7 +149,7 @@ def _row(note: dict[str, Any], folder: Path) -> list[str]:
     if "error" in note:
         return [*start, "stopped" if note["error"] == "stopped" else "failed", "", "", ""]
     run = Path(note["folder"])
-    figures = json.loads((run / runs.METRICS_JSON).read_text(encoding="utf-8"))
+    figures = runs.read_figures(run)
     seconds = sum(epoch["train/seconds"] for epoch in runs.read_metrics(run))
     accuracies = [f"{figures[tag]:.2%}" if tag in figures else "" for tag in ("val/accuracy", "test/accuracy")]
     return [*start, *accuracies, f"{seconds:.1f} s", str(run.relative_to(folder))]

@@ -203,18 +203,15 @@ def find_digits(brightness: Grey, network: PageNetwork, largest: int = SIDES[-1]
     """
     longer = max(brightness.shape)
     sides = [side for side in SIDES if side <= min(longer * MOST_ENLARGED, largest)] or [SIDES[0]]
-    seen: list[Seen] = []
-    by_size: list[list[Found]] = []
+    looks: list[tuple[Seen, list[Found]]] = []
     for side in sides:
-        if by_size and side > min(OVERVIEW, longer):
-            sizes = [digit.size for digit in by_size[-1] if digit.sureness > SURE]
+        if looks and side > min(OVERVIEW, longer):
+            sizes = [digit.size for digit in looks[-1][1] if digit.sureness > SURE]
             if sizes and np.percentile(sizes, 10) > USUAL_SIZE:  # further, they would only be larger
                 break
-        of_size, digits = look(brightness, side, network)
-        seen.append(of_size)
-        by_size.append(digits)
-    order = sorted(range(len(seen)), key=lambda place: -_quality(by_size[place]))
-    return [seen[place] for place in order], _merged([by_size[place] for place in order])
+        looks.append(look(brightness, side, network))
+    looks.sort(key=lambda one: -_quality(one[1]))
+    return [seen for seen, _ in looks], _merged([digits for _, digits in looks])
 
 
 def _quality(digits: list[Found]) -> float:

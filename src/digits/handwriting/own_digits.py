@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digits.errors import UserError, renamed_setting
-from digits.files import file_errors, made_folder, write_picture
+from digits.files import ROOT, file_errors, made_folder, write_picture
 from digits.formats.images import ImageSet
 from digits.handwriting.find import PageNetwork
 from digits.handwriting.labelled import find_labelled
 from digits.handwriting.page import find
 
 log = logging.getLogger("digits")
+
+FOLDER = ROOT / "data" / "own_digits"
+"""Where they are if nothing else is said."""
 
 MAX_SAVED = 10_000
 """Pictures in the folder: more than anybody draws, and less than fills a disk."""

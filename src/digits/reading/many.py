@@ -109,8 +109,7 @@ def read_on_all_cores(recognizer: Recognizer, sources: list[Source]) -> Read:
     """Read pictures in their order, in several processes where that is worth starting them; not on a GPU, their one."""
     cores = 1 if recognizer.reader.accelerator == "gpu" else min(os.cpu_count() or 1, len(sources))
     if cores < 2 or sum(source.size for source in sources) / BYTES_PER_SECOND < WORTH_IT:
-        errors: list[UserError] = []
-        return [prediction for prediction, _, _ in read(recognizer, sources, errors)], errors
+        return _read_in_turn(recognizer, sources)
     together = min(TOGETHER, -(-len(sources) // (TURNS * cores)))
     parts = [sources[start : start + together] for start in range(0, len(sources), together)]
     paths = recognizer.reader.path, recognizer.page_network.path
@@ -129,5 +128,9 @@ def _begin(model: Path, pages: Path, digits: str, reject: bool, rotate: str) -> 
 
 
 def _read_part(sources: list[Source]) -> Read:
+    return _read_in_turn(_recognizers[0], sources)
+
+
+def _read_in_turn(recognizer: Recognizer, sources: list[Source]) -> Read:
     errors: list[UserError] = []
-    return [prediction for prediction, _, _ in read(_recognizers[0], sources, errors)], errors
+    return [prediction for prediction, _, _ in read(recognizer, sources, errors)], errors

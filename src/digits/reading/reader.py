@@ -9,6 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from digits import runs
+from digits.config.model import CLASSES
 from digits.errors import UserError
 from digits.files import expanded
 from digits.reading import onnxfile
@@ -30,8 +31,6 @@ MAX_MODEL = 256 * 2**20
 
 CPU, GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
 """ONNX Runtime's names for the processor and an NVIDIA GPU."""
-
-CLASSES = 10
 
 ROUNDING = 1e-3
 """How far the sum of probabilities may be above 1."""
@@ -139,7 +138,7 @@ class Reader(Network):
     """
 
     def __init__(self, path: Path, accelerator: str = "cpu", threads: int = 0) -> None:
-        super().__init__(path, "run", (("image", (1, 28, 28)), ("probabilities", (10,))), accelerator, threads)
+        super().__init__(path, "run", (("image", (1, 28, 28)), ("probabilities", (CLASSES,))), accelerator, threads)
         self.accelerator = accelerator
         self.beside = [Reader(other, accelerator, threads) for other in SHIPPED_BESIDE] if path == SHIPPED else []
 

@@ -9,7 +9,7 @@ from torchmetrics import Metric, MetricCollection
 
 from digits.data.chunks import Chunk
 from digits.data.datamodule import MNISTDataModule
-from digits.data.synthetic.strokes import contact_sheet
+from digits.data.synthetic.strokes import form_sheet
 from digits.tracking import pictures
 from digits.tracking.tensorboard import digits_table
 from digits.tracking.tracker import Tracker, floats
@@ -42,7 +42,7 @@ class DigitTracker(Tracker):
             batch_picture = pictures.batch(first.images[:, 0].cpu().numpy(), first.labels.cpu().numpy())
             self.board.add_picture("train/batch", batch_picture, 0)
             if self.data.config.synthetic_fraction:
-                self.board.add_picture("data/synthetic", pictures.forms(contact_sheet()), 0)
+                self.board.add_picture("data/synthetic", pictures.forms(form_sheet()), 0)
             self.board.flush()
 
     def _add_confusion_matrix(self, stage: str, module: Measured, step: int) -> None:

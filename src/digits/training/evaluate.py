@@ -41,11 +41,8 @@ def test_and_calibrate(
     return calibration
 
 
-def evaluate(config: EvaluateConfig) -> dict[str, float]:
+def evaluate(config: EvaluateConfig) -> None:
     """Repeat the test of a run from its checkpoint; figures and pictures go to the run's folder evaluate/.
-
-    Returns:
-        The figures of the test, and of what validation says of the confidence.
 
     Raises:
         UserError: if there is no such run, or its checkpoint is damaged or another network's.
@@ -82,4 +79,3 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
         if weights is not None:
             export_text(classifier.network, weights)
             log.info("weights        %s", shown(weights))
-    return tracker.tested

@@ -13,7 +13,7 @@ from digits import runs
 from digits.command_line import checked
 from digits.config.model import ModelConfig
 from digits.config.train import GROUPS, WITHOUT_INFLUENCE, TrainConfig, result_settings
-from digits.errors import UserError, renamed_setting
+from digits.errors import UserError, as_yaml, renamed_setting
 from digits.files import resolved
 from digits.reading.reader import SHIPPED, Reader, digit_network_path
 from digits.training.checkpoints import Checkpoint, load
@@ -137,7 +137,7 @@ def _changed(
         if key.split(".")[0] in changeable or key in changeable:
             OmegaConf.update(saved, key, now)
         elif (now.name != before.name) if isinstance(before, DictConfig) else (now != before):
-            was = before.name if isinstance(before, DictConfig) else before
+            was = before.name if isinstance(before, DictConfig) else as_yaml(before)
             raise UserError(f"{override}: the run {folder} was made with {key}={was} and goes on with it; leave it out")
     return checked(saved, TrainConfig)
 

@@ -11,9 +11,6 @@ from torchmetrics import MetricCollection
 from digits.config.train import TrainConfig
 from digits.training.optimizers import build_optimizer, rate_factor
 
-HYPERPARAMETERS = ("model", "optimizer", "schedule")
-"""The groups of settings that a checkpoint holds."""
-
 
 class Task(L.LightningModule):
     """Trains a network; what it is trained for is the subclass's.
@@ -28,8 +25,7 @@ class Task(L.LightningModule):
 
     def __init__(self, network: nn.Module, settings: TrainConfig) -> None:
         super().__init__()
-        # plain values, so that a checkpoint loads with weights_only=True
-        self.save_hyperparameters({group: asdict(getattr(settings, group)) for group in HYPERPARAMETERS})
+        self.save_hyperparameters({"model": asdict(settings.model)})  # plain values: loads with weights_only=True
         self.network = network
         self.optimizer_config = settings.optimizer
         self.rate_factor = rate_factor(settings.schedule)

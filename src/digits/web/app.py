@@ -27,7 +27,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from digits.errors import UserError, require
-from digits.files import ROOT, shown
+from digits.files import shown
 from digits.handwriting import own_digits
 from digits.handwriting.find import SIDES
 from digits.handwriting.load import Picture, brightness, picture_of
@@ -54,9 +54,6 @@ PREVIEW = 840
 PAGE = Path(__file__).with_name("page")
 """All that the page is made of; nothing else is served."""
 
-OWN_DIGITS = ROOT / "data" / "own_digits"
-"""Where train.py looks for drawings if it is not told otherwise."""
-
 TEACH = "python src/train.py experiment=my_hand"
 """What makes a network learn them, in the project's folder."""
 
@@ -76,7 +73,7 @@ def application(reader: Reader, folder: Path | None) -> Starlette:
 
     Args:
         reader: the digit network.
-        folder: where drawings are saved; None for OWN_DIGITS.
+        folder: where drawings are saved; None for own_digits.FOLDER.
 
     Raises:
         UserError: if it is in the place of a file, or in one.
@@ -95,7 +92,7 @@ def application(reader: Reader, folder: Path | None) -> Starlette:
 class _Endpoints:
     def __init__(self, reader: Reader, folder: Path | None) -> None:
         self.reader = reader
-        self.folder = folder or OWN_DIGITS
+        self.folder = folder or own_digits.FOLDER
         place = next(place for place in (self.folder, *self.folder.parents) if place.exists())
         require(place.is_dir(), "own_digits", self.folder, f"a folder; {place} is a file")
         self.command = TEACH if folder is None else f"{TEACH} {shlex.quote(f'data.own_digits={folder}')}"

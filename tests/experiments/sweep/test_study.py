@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def arguments(tiny: list[str], tmp_path: Path) -> list[str]:
-    own = ["model=sigmoid", "study=tiny", "trainer.accelerator=cpu", "data.train_size=256"]
+    own = ["model=sigmoid", "study=tiny", "data.train_size=256"]
     return [*tiny, *own, f"outputs_dir={tmp_path / 'outputs'}"]
 
 
@@ -140,7 +139,7 @@ def test_two_processes_share_a_study(sweep: Command, arguments: list[str], tmp_p
     assert len(done) in (2, 3)  # both may have been at their last one
     assert len({json.dumps(trial.params, sort_keys=True) for trial in done}) == len(done)
     assert len({trial.user_attrs["folder"] for trial in done}) == len(done)
-    assert Counter(row["state"] for row in table(folder / "table.csv")).total() == len(done)
+    assert len(table(folder / "table.csv")) == len(done)
 
 
 def test_what_diverges_is_pruned_and_a_bad_trial_too(

@@ -37,6 +37,9 @@ STRETCHED = 0.2
 FAINT = 0.15
 """The share of a stroke's ink under which a soft edge is paper."""
 
+SAMPLES = 6
+"""Of each form on the sheet of all."""
+
 JITTER = 0.022
 """Standard deviation by which each point strays, in heights of the box."""
 
@@ -116,8 +119,8 @@ def draw_other(place: int, seed: int) -> tuple[NDArray[np.uint8], int]:
     return _as_seen(kind[place % 10](rng)), NON_DIGIT
 
 
-def contact_sheet(samples: int = 6) -> dict[int, NDArray[np.uint8]]:
-    """Draw every form of each digit: by the digit, uint8 [forms, samples, 28, 28]."""
+def form_sheet() -> dict[int, NDArray[np.uint8]]:
+    """Draw every form of each digit: by the digit, uint8 [forms, SAMPLES, 28, 28]."""
 
     def drawn(form: str, *seed: int) -> NDArray[np.uint8]:
         rng = np.random.default_rng(seed)
@@ -125,7 +128,7 @@ def contact_sheet(samples: int = 6) -> dict[int, NDArray[np.uint8]]:
 
     return {
         int(digit): np.array(
-            [[drawn(form, place, number) for number in range(samples)] for place, form in enumerate(forms)]
+            [[drawn(form, place, number) for number in range(SAMPLES)] for place, form in enumerate(forms)]
         )
         for digit, forms in DIGITS.items()
     }

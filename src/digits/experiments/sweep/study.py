@@ -141,8 +141,7 @@ class Sweep:
                 shutil.rmtree(folder, ignore_errors=True)
             settings = replace(settings, outputs_dir=str(self.folder), run_name=name, resume=resume)
             self._train(settings, overrides, PruneTrial(trial, set(known.intermediate_values)))
-        metrics = json.loads((folder / runs.METRICS_JSON).read_text(encoding="utf-8"))
-        return float(metrics[results.OBJECTIVE])
+        return runs.read_figures(folder)[results.OBJECTIVE]
 
     def _train(self, settings: TrainConfig, overrides: list[str], pruning: PruneTrial) -> None:
         try:
