@@ -1,5 +1,6 @@
 """Pictures for the tests, drawn by the stroke generator: digits and letters on pages of every kind."""
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -57,6 +58,13 @@ def row(text: str, left: float = 15, top: float = 40, step: float = 70) -> list[
 def brightness(picture: Image.Image) -> NDArray[np.float32]:
     """Return a picture as handwriting/ takes it."""
     return np.asarray(picture.convert("L"), dtype=np.float32)
+
+
+def png(picture: Image.Image) -> bytes:
+    """Return a picture as a file's content."""
+    content = io.BytesIO()
+    picture.save(content, "png")
+    return content.getvalue()
 
 
 def shade(picture: Image.Image, darkest: float) -> Image.Image:

@@ -25,14 +25,8 @@ BLANK = b"\xff" * SIDE**2
 PICTURE = {"Content-Type": "image/png"}
 
 
-def png(picture: Image.Image) -> bytes:
-    content = io.BytesIO()
-    picture.save(content, "png")
-    return content.getvalue()
-
-
 def page_of(text: str) -> bytes:
-    return png(drawn_pages.page(drawn_pages.row(text)))
+    return drawn_pages.png(drawn_pages.page(drawn_pages.row(text)))
 
 
 def pixels(content: bytes) -> np.ndarray:
@@ -168,7 +162,7 @@ def test_no_other_file_is_served(web: Page, folder: str) -> None:
 
 
 def test_a_picture_that_would_fill_the_memory_is_refused(web: Page) -> None:
-    answer = web.ask(READ, png(Image.new("1", (30_000, 30_000))), PICTURE)
+    answer = web.ask(READ, drawn_pages.png(Image.new("1", (30_000, 30_000))), PICTURE)
     assert answer.status == 422
     assert "at most 64000000 are read" in answer.text
 

@@ -1,6 +1,5 @@
 """The page in a real browser: as a person uses it, with mouse and finger."""
 
-import io
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,9 +91,8 @@ def draw_by_finger(tab: Tab, digit: str) -> None:
 
 
 def picture(text: str, name: str = "page.png") -> FilePayload:
-    content = io.BytesIO()
-    drawn_pages.page(drawn_pages.row(text)).save(content, "png")
-    return {"name": name, "mimeType": "image/png", "buffer": content.getvalue()}
+    content = drawn_pages.png(drawn_pages.page(drawn_pages.row(text)))
+    return {"name": name, "mimeType": "image/png", "buffer": content}
 
 
 def test_digits_by_finger(browser: Browser, web: Page) -> None:
@@ -169,13 +167,11 @@ def test_a_picture_is_read(browser: Browser, web: Page, way: str) -> None:
 
 def test_nothing_and_no_digit_are_shown(browser: Browser, web: Page) -> None:
     with opened(browser, web) as tab:
-        blank = io.BytesIO()
-        Image.new("L", (60, 60), 255).save(blank, "png")
-        tab.locator("#file").set_input_files({"name": "a.png", "mimeType": "", "buffer": blank.getvalue()})
+        blank = drawn_pages.png(Image.new("L", (60, 60), 255))
+        tab.locator("#file").set_input_files({"name": "a.png", "mimeType": "", "buffer": blank})
         expect(tab.locator("#confidence")).to_have_text("no ink")
-        letter = io.BytesIO()
-        drawn_pages.page([("E", 100, 50)]).save(letter, "png")
-        tab.locator("#file").set_input_files({"name": "w.png", "mimeType": "image/png", "buffer": letter.getvalue()})
+        letter = drawn_pages.png(drawn_pages.page([("E", 100, 50)]))
+        tab.locator("#file").set_input_files({"name": "w.png", "mimeType": "image/png", "buffer": letter})
         expect(tab.locator("#digits")).to_have_text("?")
         expect(tab.locator("#confidence")).to_contain_text("not a digit (likeliest ")
 
