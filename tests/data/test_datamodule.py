@@ -35,6 +35,8 @@ def test_the_default_split_never_changes(labels: Any) -> None:
     held_out, used = split(labels, 5000, None)
     digest = hashlib.sha256(held_out.numpy().astype("<i8").tobytes()).hexdigest()
     assert digest == "f21fb36628287aa78d0a42c9eebbf1b15d71781e24357cf23b01f4452a68f5c2"
+    assert len(held_out) == 5000
+    assert len(used) == 55_000
     assert sorted([*held_out.tolist(), *used.tolist()]) == list(range(60_000))
 
 

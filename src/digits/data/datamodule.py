@@ -1,6 +1,7 @@
 """The LightningDataModule: which images there are, split and shared out, and how an epoch is made of them."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,9 +79,8 @@ class MNISTDataModule(L.LightningDataModule):
         train, test = self._read()
         held_out, used = split(train.labels.numpy(), config.val_size, config.train_size)
         parts = [Batch(train.images[used], train.labels[used])]
-        shared_out = len(used) - len(used) % self.processes
-        per_batch = min(config.mnist_per_batch or shared_out, shared_out)
-        self.shares = [Share(range(len(used)), per_batch, self.processes)]
+        first = Share(range(len(used)), config.mnist_per_batch or len(used), self.processes)
+        self.shares = [replace(first, per_batch=min(first.per_batch, first.pass_size))]
         if config.own_fraction:  # before all that takes long
             folder = Path(config.own_digits or own_digits.FOLDER)
             self.own = _tensors(own_digits.read(folder, shipped_page_network()))
