@@ -16,7 +16,6 @@ from digits.handwriting.boxes import Box
 from digits.handwriting.grouping import MULTIPLE, USUAL_SIZE, grouped
 from digits.handwriting.morphology import Grey, Mask, blur, connected, spread
 from digits.handwriting.normalize import form
-from digits.handwriting.ring import without_ring
 
 SIDES = (64, 128, 256, 512, 1024, 1536)
 """Pixels of the picture's longer side, that the network sees it at: a digit has half to twice 45 in one of them."""
@@ -173,7 +172,6 @@ class Found:
         ink = np.where(spread(own, 3) & possible, share, 0).astype(np.float32)
         if ink.max() <= FAINT:  # hardly any contrast: it is where the network says
             ink = mine.astype(np.float32)
-        ink = without_ring(ink)
         part = Box.around(ink > FAINT)
         top, left = rows.start, columns.start
         cropped = ink[part.slices]

@@ -12,7 +12,7 @@ MULTIPLE = 32
 USUAL_SIZE = 45.0
 """Pixels of a digit's longer side, the middle of the sizes that the network is trained on; its votes are in it."""
 
-INK = 0.35
+INK = 0.4
 """The probability from which on a pixel is ink; with 0.5 thin strokes break, on ../shared's single digits."""
 
 FEWEST = 0.15

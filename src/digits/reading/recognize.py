@@ -47,13 +47,13 @@ SENSIBLE = 0.86
 """How sure both networks are of what is found on a page that lies upright, on the mean, rejected ones as 0; and of each
 digit that is not looked at again."""
 
-CLEARLY = 1.1
-"""Times as sure as of all that is found as it lies that both networks must be of all when it is turned, and the digit
-network alone, or 1000 would be read as 0001; on the mean, surer."""
+ENOUGH = 2.1
+"""How sure both networks must be of all digits of a page together for it to be turned, as of three that are hardly so;
+they must be surer than as it lies too, and on the mean when both were seen again, or 200 would be read as 002."""
 
-WORTH_TURNING = 0.5
-"""How sure both networks must be of its digits, each turned by itself, for a page to be turned and looked at anew,
-which takes long: times what they are as it lies."""
+WORTH_TURNING = 0.3, 1.0, 0.3
+"""How sure both networks must be of its digits, each turned by itself, for a page to be looked at turned by one, two or
+three quarters, which takes long: times what they are as it lies. Upside down, its digits are found where they are."""
 
 ONE = 0.7
 """How sure both networks must be of all writing as one digit, for two that were found to be parts of it."""
@@ -67,8 +67,7 @@ SPECK = 0.37
 where two digits touch, the page network alone is surer."""
 
 FEW, MANY = 3, 400
-"""Digits that say something of how a page lies, as many as it must have when it is turned; more than the other are a
-texture, whose reading would take long."""
+"""Digits that say something of how a page lies; more than the other are a texture, whose reading would take long."""
 
 GLANCE, LITTLE = 256, 50
 """Pixels of the longer side of a picture with fewer digits, at which it must show more pixels of writing than that, as
@@ -120,10 +119,9 @@ class Recognizer:
         """Read the digits of a page; no rows where there is no ink."""
         digits = before = self._look(page, self._places(page))
         if self.digits == "auto":
-            digits = self._joined(page, digits)
-            if self.rotate == "auto":
-                page, digits = self._turned(page, digits)
-            before, digits = digits, self._seen_again(page, digits)
+            ways = self._turned(page, self._joined(page, digits))
+            again = ((read, self._seen_again(where, read)) for where, read in ways)
+            before, digits = max(again, key=lambda read: _mean_sense(read[1]))
         # of what made no sense as several digits a single one is left by chance
         if self._is_doubtful(before) and (len(digits) == 1 or self._is_doubtful(digits)):
             digits = [replace(digit, rejected=True) for digit in digits]
@@ -150,28 +148,29 @@ class Recognizer:
         one = self._look(page, [whole] if whole else [])
         return one if sum(_sense(one)) > ONE else digits
 
-    def _turned(self, page: Page, digits: list[Digit]) -> tuple[Page, list[Digit]]:
-        """Read a page that makes little sense as it lies turned each way; return the way that clearly makes most.
+    def _turned(self, page: Page, digits: list[Digit]) -> list[tuple[Page, list[Digit]]]:
+        """Return a page and its digits as it lies and, if it makes little sense so, as it makes most when turned.
 
-        A page with few digits is turned where it shows writing at all; one with more, which were seen best at some
-        size, is turned to where they make sense, each turned by itself, and seen no larger.
+        A page with few digits is looked at turned where it shows writing at all; one with more, which were seen best
+        at some size, where these do not make far less sense, each turned by itself, and no larger.
         """
-        few, lying, confidence = len(digits) < FEW, sum(_sense(digits)), _confidence(digits)
-        best, most = (page, digits), _mean_sense(digits)
-        if (few and not _is_written(page)) or len(digits) > MANY or most > SENSIBLE:
-            return best
+        ways = [(page, digits)]
+        few, lying = len(digits) < FEW, sum(_sense(digits))
+        fits = len(digits) > MANY or _mean_sense(digits) > SENSIBLE or (few and not _is_written(page))
+        if self.rotate != "auto" or fits:
+            return ways
         places = [digit.place for digit in digits]
         largest = SIDES[-1] if few else max(page.seen[0].ink.shape)
-        for turns in (1, 2, 3):
-            if not few and sum(_sense(self._look(page, places, turns))) < WORTH_TURNING * lying:
+        most = max(ENOUGH, lying)
+        for turns, worth in enumerate(WORTH_TURNING, 1):
+            if not few and sum(_sense(self._look(page, places, turns))) < worth * lying:
                 continue
             other = find(page.brightness, self.page_network, turns, largest)
             read = self._look(other, other.digits)
-            sense = _sense(read)
-            clearly = sum(sense) > CLEARLY * lying and _confidence(read) > CLEARLY * confidence
-            if np.count_nonzero(sense) >= FEW and clearly and _mean_sense(read) > most:
-                best, most = (other, read), _mean_sense(read)
-        return best
+            sense = sum(_sense(read))
+            if sense > most:
+                ways[1:], most = [(other, read)], sense
+        return ways
 
     def _seen_again(self, page: Page, digits: list[Digit]) -> list[Digit]:
         """Return the digits of a page with an unsure one as they are surest, seen smaller, larger and wider too."""
@@ -247,11 +246,6 @@ def surest(digits: list[Digit], others: list[Digit], parting: bool = False) -> l
         surer = sense > (_mean_sense(before) or 0.5) and (len(after) > len(before) or not parting)
         kept += after if before and surer else before
     return kept
-
-
-def _confidence(digits: list[Digit]) -> float:
-    """Return how sure the digit network is of all digits that are not rejected."""
-    return sum(digit.confidence for digit in digits if not digit.rejected)
 
 
 def _is_written(page: Page) -> bool:

@@ -7,7 +7,9 @@ from statistics import median_high
 import numpy as np
 
 from digits.handwriting.morphology import Grey
-from digits.handwriting.ring import INKED
+
+INKED = 0.3
+"""How much ink a pixel of a stroke has at least."""
 
 BARE = 0.02
 """Of a stroke's height, how far its middle may be from a curve without a hook or a foot, on the quadratic mean."""

@@ -83,11 +83,14 @@ OPERATORS = (
     "hash",
     "star",
     "dash",
+    "dollar",
+    "percent",
+    "euro",
 )
 """What stands between the numbers of a sum."""
 
 TALL = frozenset("bdfghjklpqtT").union(
-    ("sigma", "delta", "root", "integral", "open", "close", "slash", "phi", "dollar", "percent", "hash")
+    ("sigma", "delta", "root", "integral", "open", "close", "slash", "phi", "dollar", "percent", "euro", "hash")
 )
 """About as high as a digit."""
 

@@ -22,9 +22,9 @@ MOST_ROWS = 30
 ALL_SIZES, USUAL_SIZES = (13, 210), (28, 85)
 """Pixels that a digit is high, and what most are."""
 
-FORMS = {"none": 0.64, "columns": 0.14, "boxes": 0.04, "comb": 0.08, "ticks": 0.03, "table": 0.07}
+FORMS = {"none": 0.6, "columns": 0.14, "boxes": 0.04, "comb": 0.08, "ticks": 0.03, "table": 0.07, "rings": 0.04}
 """What is round digits, and the share of pages with it: nothing, columns without lines, a box round each, boxes that
-touch, a line with ticks, or a table's cells."""
+touch, a line with ticks, a table's cells, or rings round numbers."""
 
 ONES = 0.08
 """The share of digits that are 1s beside a tenth, for a bare stroke is the hardest to tell from what is no digit."""
@@ -83,10 +83,12 @@ class _Sheet:
             self.top = margin + rng.uniform(0.05, 0.75) * max(side - self.height, 1)
         self.pen = max(0.8, self.hand.pen * self.height)
         self.form = rng.choice(list(FORMS), p=list(FORMS.values()))
-        self.line = int(rng.integers(60, 256)), max(1, round(self.pen * rng.uniform(0.2, 0.7)))  # tone and width
+        self.line = int(rng.integers(60, 256)), max(1, round(self.pen * rng.uniform(0.2, 1)))  # tone and width
         self.in_comb = self.form in ("comb", "ticks")
         self.cell = self.height * rng.uniform(0.65, 1.4)  # of a comb
         self.column = self.height * rng.uniform(1.2, 5)  # of a table
+        self.bare = float(rng.choice([0, 0.5]))  # of the numbers, that have no ring
+        self.unringed: list[tuple[int, int, int, int]] = []  # the boxes of the number that is being written
         if self.form == "table":
             self._begin_table()
 
@@ -111,6 +113,7 @@ class _Sheet:
         rng = self.rng
         start = rng.uniform(-0.5, 1.5) * self.height if self.rows > 2 else rng.uniform(-0.05, 0.5) * self.seen
         x = first = self.margin + start
+        self.unringed = []
         in_word = False
         for _ in range(int(rng.choice([1, 2, 5, 60], p=[0.12, 0.13, 0.25, 0.5]))):
             if x > self.side:
@@ -144,7 +147,7 @@ class _Sheet:
         else:
             self.signs += 1
             if name not in TALL and name not in OTHERS:
-                size *= rng.uniform(0.45, 0.75)
+                size *= rng.uniform(0.45, 0.75) * (rng.uniform(1, 2.5) if name == "comma" else 1)
             curves = sample((LETTERS if name in LETTERS else OTHERS)[name], rng)
             glyph = drawn(curves, size, self.hand, self.pen * rng.uniform(0.8, 1.2))
         y = self.top + (x - self.side / 2) * self.lean + rng.normal(0, self.untidy) * height
@@ -159,11 +162,33 @@ class _Sheet:
         if self.form == "boxes":
             rim = height * 0.2
             self._frame((box[0] - rim, box[1] - rim, box[2] + rim, box[3] + rim))
+        if self.form == "rings":
+            self.unringed.append(box)
+            if rng.random() < 0.6:
+                return self._ring() - x
         if self.in_comb:
             return self.cell
         gap = rng.uniform(-0.05, 0.15) if in_word else self.gap
         step = glyph.shape[1] + gap * height * np.exp(rng.normal(0, 0.3))
         return float(max(step, height * 1.6) if self.form == "columns" else step)
+
+    def _ring(self) -> float:
+        """Draw a ring round the number that was written, if it is to have one; return where the next one begins."""
+        rng, height = self.rng, self.height
+        boxes = np.array(self.unringed, dtype=np.float64)
+        self.unringed = []
+        low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+        end = float(high[0] + max(self.gap, 0.1) * height)
+        if rng.random() < self.bare:
+            return end
+        middle = (low + high) / 2
+        radii = (high - low) / 2 * rng.uniform(1.05, 1.25) + height * rng.uniform(0.05, 0.4, 2)
+        radii = np.maximum(radii, 0.5 * height)
+        turns = rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi + rng.normal(0.2, 0.25), 60)
+        unround = rng.normal(0, 0.03) * np.sin(2 * turns + 1) + rng.normal(0, 0.02) * np.cos(3 * turns)
+        radius = (1 + unround + np.linspace(0, rng.normal(0, 0.06), 60))[:, None] * radii
+        self._add(middle + radius * np.stack([np.cos(turns), np.sin(turns)], axis=1), rng.uniform(0.7, 1.1))
+        return max(end, float(middle[0] + radii[0] + height * rng.uniform(0.3, 1)))
 
     def _sign(self, in_word: bool) -> str:
         """Choose a letter of a word, or what stands between numbers."""
@@ -177,14 +202,15 @@ class _Sheet:
 
     def _cross_out(self, box: tuple[int, int, int, int]) -> None:
         """Scribble over the last digit, which is none any more."""
-        points = self.rng.uniform(box[:2], box[2:], (self.rng.integers(8, 20), 2))
+        points = self.rng.uniform(box[:2], box[2:], (self.rng.integers(4, 20), 2))
         self._add(points)
         self.numbers[self.numbers == self.count] = 0
 
-    def _add(self, points: NDArray[np.float64]) -> None:
-        """Draw a line that is no digit's."""
+    def _add(self, points: NDArray[np.float64], wider: float = 1) -> None:
+        """Draw a line that is no digit's, so many times as wide as the pen."""
         line = [tuple(point) for point in points]
-        self._lay(lambda pen: pen.line(line, fill=255, width=max(1, round(self.pen))))
+        width = max(1, round(self.pen * wider))
+        self._lay(lambda pen: pen.line(line, fill=255, width=width, joint="curve"))
 
     def _frame(self, frame: tuple[float, float, float, float]) -> None:
         """Draw the box of a form."""
