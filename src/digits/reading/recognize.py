@@ -156,8 +156,8 @@ class Recognizer:
         """
         ways = [(page, digits)]
         few, lying = len(digits) < FEW, sum(_sense(digits))
-        fits = len(digits) > MANY or _mean_sense(digits) > SENSIBLE or (few and not _is_written(page))
-        if self.rotate != "auto" or fits:
+        stays = self.rotate != "auto" or len(digits) > MANY or _mean_sense(digits) > SENSIBLE
+        if stays or (few and not _is_written(page)):
             return ways
         places = [digit.place for digit in digits]
         largest = SIDES[-1] if few else max(page.seen[0].ink.shape)
@@ -169,7 +169,7 @@ class Recognizer:
             read = self._look(other, other.digits)
             sense = sum(_sense(read))
             if sense > most:
-                ways[1:], most = [(other, read)], sense
+                ways, most = [(page, digits), (other, read)], sense
         return ways
 
     def _seen_again(self, page: Page, digits: list[Digit]) -> list[Digit]:
